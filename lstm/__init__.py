@@ -1,0 +1,38 @@
+"""A small, exact, inspectable LSTM on NumPy or CuPy, built in the course *LSTM from scratch*."""
+
+from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
+from .data import sine_task, sunspots, windows
+from .diagnostics import gradient_check
+from .layers import GRU, LSTM, RNN, Linear
+from .losses import cross_entropy, mean_squared_error
+from .model import LSTMRegressor, Regressor
+from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
+from .training import evaluate, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SGD",
+    "Adam",
+    "LSTMRegressor",
+    "Linear",
+    "Regressor",
+    "clip_grad_norm",
+    "cross_entropy",
+    "evaluate",
+    "fit",
+    "get_array_module",
+    "gradient_check",
+    "mean_squared_error",
+    "move_model",
+    "resolve_device",
+    "sine_task",
+    "sunspots",
+    "to_device",
+    "to_numpy",
+    "warmup_exponential",
+    "windows",
+]

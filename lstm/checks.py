@@ -1,0 +1,81 @@
+"""Errors that name the argument, what came, and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .backend import Array, device_of
+
+
+def check_size(owner: str, name: str, value: Any) -> int:
+    """Return a size that is a positive whole number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no int, or below 1.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{owner} expected {name} as an int, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{owner} expected {name} of at least 1, got {value}")
+    return int(value)
+
+
+def check_positive(owner: str, name: str, value: float) -> float:
+    """Return a number that is above zero and finite.
+
+    Raises
+    ------
+    ValueError
+        If it is zero, negative, infinite or not a number.
+    """
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{owner} expected {name} above 0 and finite, got {value!r}")
+    return value
+
+
+def check_floats(owner: str, name: str, value: Any, device: str) -> Array:
+    """Return an array of floats that is on the given device.
+
+    Raises
+    ------
+    TypeError
+        If it is no array, not of a floating dtype, or on the other device.
+    """
+    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+        raise TypeError(f"{owner} expected {name} as an array, got {type(value).__name__}")
+    if value.dtype.kind != "f":
+        raise TypeError(f"{owner} expected {name} of a floating dtype, got {value.dtype}")
+    if device_of(value) != device:
+        raise TypeError(
+            f"{owner} expected {name} on {device}, got an array on {device_of(value)}; "
+            f"move it with lstm.to_device({name}, {device!r})"
+        )
+    return value
+
+
+def check_shape(owner: str, name: str, value: Array, axes: Mapping[str, int | None]) -> Array:
+    """Return an array that has the given axes, none of them empty.
+
+    Parameters
+    ----------
+    axes : the name and size of each axis in order; None where any size will do
+
+    Raises
+    ------
+    ValueError
+        If the number of axes or a size differs, or an axis is empty.
+    """
+    if len(value.shape) != len(axes):
+        raise ValueError(
+            f"{owner} expected {name} with {len(axes)} axes ({', '.join(axes)}), "
+            f"got shape {value.shape}"
+        )
+    if 0 in value.shape:
+        raise ValueError(f"{owner} expected {name} without an empty axis, got shape {value.shape}")
+    if any(size not in (None, given) for size, given in zip(axes.values(), value.shape)):
+        expected = ", ".join(axis if size is None else f"{axis} {size}" for axis, size in axes.items())
+        raise ValueError(f"{owner} expected {name} of shape ({expected}), got {value.shape}")
+    return value

@@ -1,0 +1,180 @@
+"""The point-wise half of a step: gates, their derivatives, the cell's update.
+
+Every function takes the blocks of gates along the first axis, ``i, f, g, o = z``,
+and leaves the other axes alone.
+"""
+
+from __future__ import annotations
+
+from .backend import Array, get_array_module
+
+# sigmoid(z) = a tanh(a z) + (1 - a) with a = 1/2, and tanh(z) the same with a = 1:
+# one formula for the gates i, f, o and the candidate g.
+LSTM_SCALE = (0.5, 0.5, 1.0, 0.5)
+GRU_SCALE = (0.5, 0.5, 1.0)
+
+
+def sigmoid(x: Array) -> Array:
+    """Logistic function 1 / (1 + exp(-x)), written as a tanh so that nothing overflows.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of x's shape and dtype, from 0 to 1; the absolute error is one unit of
+    the dtype's precision at 1, so the far left tail is 0.
+    """
+    xp = get_array_module(x)
+    return 0.5 * xp.tanh(0.5 * x) + 0.5
+
+
+def sigmoid_grad(s: Array) -> Array:
+    """Derivative of the sigmoid, from its value s = sigmoid(x): s (1 - s), at most 1/4."""
+    return s * (1.0 - s)
+
+
+def tanh_grad(t: Array) -> Array:
+    """Derivative of tanh, from its value t = tanh(x): 1 - t**2, at most 1."""
+    return 1.0 - t * t
+
+
+def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
+    """Return the factor of each block of gates, shaped to multiply z (blocks, ...)."""
+    xp = get_array_module(z)
+    return xp.asarray(scale, dtype=z.dtype).reshape(-1, *[1] * (z.ndim - 1))
+
+
+def activate(z: Array, scale: Array) -> Array:
+    """Turn pre-activations into gates, in place: scale * tanh(scale * z) + (1 - scale).
+
+    Parameters
+    ----------
+    z : (blocks, ...), overwritten
+    scale : (blocks, 1, ...), 1/2 where the block is a sigmoid and 1 where it is a tanh
+    """
+    xp = get_array_module(z)
+    z *= scale
+    xp.tanh(z, out=z)
+    z *= scale
+    z += 1.0 - scale
+    return z
+
+
+def lstm_step(z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, scale: Array) -> None:
+    """Point-wise part of one LSTM step, in place: gates, cell state, hidden state.
+
+    Parameters
+    ----------
+    z : (4, ...) pre-activations W x + U h + b, overwritten by the gates i, f, g, o
+    c_prev : (...) cell state before the step
+    h, c, tanh_c : (...) filled with the hidden state, the cell state and its tanh
+    scale : ``gate_scale(z)``, made once for all steps
+
+    References
+    ----------
+    Hochreiter and Schmidhuber (1997), with the forget gate of Gers, Schmidhuber
+    and Cummins (2000); derived in the chapter on gates.
+    """
+    xp = get_array_module(z)
+    i, f, g, o = activate(z, scale)
+    xp.multiply(f, c_prev, out=c)
+    xp.multiply(i, g, out=h)  # h holds i * g until its own value is known
+    c += h
+    xp.tanh(c, out=tanh_c)
+    xp.multiply(o, tanh_c, out=h)
+
+
+def lstm_partials(gates: Array, c_prev: Array, tanh_c: Array) -> tuple[Array, Array]:
+    """Factors of the backward step that need no gradient, for any number of steps at once.
+
+    Parameters
+    ----------
+    gates : (4, ...) the gates i, f, g, o
+    c_prev : (...) cell state before the step
+    tanh_c : (...) tanh of the cell state after it
+
+    Returns
+    -------
+    dz : (4, ...) derivative of c with respect to the pre-activations of i, f and g,
+        and of h with respect to that of o; laid out in memory as ``gates`` is
+    dh_dc : (...) derivative of h with respect to c
+    """
+    xp = get_array_module(gates)
+    i, f, g, o = gates
+    dz = xp.empty_like(gates)
+    dz[0] = sigmoid_grad(i) * g
+    dz[1] = sigmoid_grad(f) * c_prev
+    dz[2] = tanh_grad(g) * i
+    dz[3] = sigmoid_grad(o) * tanh_c
+    return dz, o * tanh_grad(tanh_c)
+
+
+def lstm_step_backward(dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array) -> None:
+    """Point-wise part of one step backward, in place.
+
+    Parameters
+    ----------
+    dh : (...) gradient of the loss with respect to h
+    dc : (...) the same for c, from the step after; becomes that for c_prev
+    dz, dh_dc : (4, ...) and (...) from `lstm_partials`; dz becomes the gradient
+        with respect to the pre-activations
+    f : (...) forget gate
+    """
+    dz_ifg, dz_o = dz[:3], dz[3]
+    dc += dh * dh_dc
+    dz_ifg *= dc
+    dz_o *= dh
+    dc *= f
+
+
+def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> None:
+    """Point-wise part of one GRU step, in place.
+
+    Parameters
+    ----------
+    z : (3, ...) pre-activations of r and z, and the input's part of that of n;
+        overwritten by the gates r, z, n
+    zh_n : (...) the hidden state's part of n's pre-activation, which r multiplies
+    h_prev : (...) hidden state before the step
+    h : (...) filled with the hidden state after it
+    scale : ``gate_scale(z, GRU_SCALE)``
+
+    References
+    ----------
+    Cho et al. (2014), in the form of cuDNN and PyTorch (reset after the product).
+    """
+    xp = get_array_module(z)
+    activate(z[:2], scale[:2])
+    r, update, n = z
+    xp.multiply(r, zh_n, out=h)
+    n += h
+    xp.tanh(n, out=n)
+    xp.subtract(h_prev, n, out=h)
+    h *= update
+    h += n
+
+
+def gru_partials(gates: Array, zh_n: Array, h_prev: Array) -> Array:
+    """Derivatives of h with respect to the pre-activations, for any number of steps at once.
+
+    Parameters
+    ----------
+    gates : (3, ...) the gates r, z, n
+    zh_n : (...) the hidden state's part of n's pre-activation
+    h_prev : (...) hidden state before the step
+
+    Returns
+    -------
+    (4, ...) with respect to n's pre-activation, r's, z's, and zh_n: the last three
+    are the rows that the recurrent weights made, side by side for their product
+    """
+    xp = get_array_module(gates)
+    r, update, n = gates
+    dz = xp.empty_like(gates, shape=(4, *gates.shape[1:]))
+    dz[0] = (1.0 - update) * tanh_grad(n)
+    dz[1] = dz[0] * zh_n * sigmoid_grad(r)
+    dz[2] = (h_prev - n) * sigmoid_grad(update)
+    dz[3] = dz[0] * r
+    return dz

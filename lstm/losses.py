@@ -1,0 +1,70 @@
+"""Losses: each returns its value and the gradient with respect to the prediction."""
+
+from __future__ import annotations
+
+from .backend import Array, get_array_module
+
+
+def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
+    """Mean over all entries of (y - target)**2, and its gradient.
+
+    Parameters
+    ----------
+    y, target : arrays of one shape
+
+    Returns
+    -------
+    loss : scalar of y's dtype
+    dy : array of y's shape, 2 (y - target) / size
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: (T, B, 1) against (T, B) would broadcast to (T, B, B)-like
+        nonsense without an error.
+    """
+    if y.shape != target.shape:
+        raise ValueError(
+            f"mean_squared_error expected target of y's shape {y.shape}, got {target.shape}"
+        )
+    difference = y - target
+    return (difference * difference).mean(), difference * (2.0 / y.size)
+
+
+def cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Mean negative log-probability of the labels under softmax(logits), and its gradient.
+
+    Parameters
+    ----------
+    logits : (..., K)
+    labels : (...) whole numbers from 0 to K - 1
+
+    Returns
+    -------
+    loss : scalar of the logits' dtype, in nats
+    dlogits : (..., K), (softmax(logits) - one_hot(labels)) / number of labels
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the labels are no whole numbers, outside 0 to K - 1, or of another shape.
+    """
+    xp, classes = get_array_module(logits, labels), logits.shape[-1]
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy expected labels of an integer dtype, got {labels.dtype}")
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy expected labels of shape {logits.shape[:-1]}, got {labels.shape}"
+        )
+    if ((labels < 0) | (labels >= classes)).any():
+        raise ValueError(
+            f"cross_entropy expected labels from 0 to {classes - 1}, "
+            f"got {int(labels.min())} to {int(labels.max())}"
+        )
+    shifted = logits - logits.max(-1, keepdims=True)  # exp cannot overflow
+    probabilities = xp.exp(shifted)
+    sums = probabilities.sum(-1, keepdims=True)
+    probabilities /= sums
+    log_p = xp.take_along_axis(shifted - xp.log(sums), labels[..., None], -1)
+    one_hot = labels[..., None] == xp.arange(classes)
+    return -log_p.mean(), (probabilities - one_hot) * (1.0 / labels.size)

@@ -1,0 +1,110 @@
+"""Figures of the book; the only module that imports matplotlib (the extra ``plot``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from .backend import Array, to_numpy
+
+# Okabe and Ito's palette: told apart by colour-blind readers; line styles differ too.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+LINES = ("-", "--", "-.", ":", "-", "--", "-.")
+
+
+def use_book_style() -> None:
+    """Set matplotlib to the look of the book: 7 by 3.5 inches, text as large as the page's."""
+    plt.rcParams.update({
+        "figure.figsize": (7.0, 3.5), "figure.dpi": 100, "savefig.dpi": 200,
+        "figure.constrained_layout.use": True, "figure.facecolor": "white",
+        "font.size": 12, "axes.titlesize": 13, "axes.titlelocation": "left",
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        "grid.color": "#dddddd", "lines.linewidth": 2.0, "legend.frameon": False,
+        "axes.prop_cycle": plt.cycler(color=COLORS) + plt.cycler(linestyle=LINES),
+    })  # fmt: skip
+
+
+def plot_losses(
+    losses: Mapping[str, Sequence[float]], baselines: Mapping[str, float] | None = None
+) -> Axes:
+    """Draw losses by epoch on a logarithmic axis, and trivial baselines as gray lines.
+
+    Parameters
+    ----------
+    losses : for each name, the loss of every epoch
+    baselines : for each name, a loss
+    """
+    _, axes = plt.subplots()
+    for name, values in losses.items():
+        axes.semilogy(range(1, len(values) + 1), values, label=name)
+    for name, value in (baselines or {}).items():
+        axes.axhline(value, color="#767676", linestyle=":")
+        axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+    axes.set(xlabel="epoch", ylabel="mean squared error")
+    axes.legend()
+    return axes
+
+
+def plot_gates(trace: Any, *, sequence: int = 0, units: int = 20) -> Array:
+    """Draw a trace as one image a gate or state: time to the right, units down.
+
+    Parameters
+    ----------
+    trace : from ``layer.trace()``
+    sequence : which sequence of the batch
+    units : how many units to show
+
+    Returns
+    -------
+    The axes, one a field.
+    """
+    fields = trace._asdict()
+    figure, axes = plt.subplots(
+        len(fields), 1, sharex=True, figsize=(7.0, 1.3 * len(fields)), squeeze=False
+    )
+    for ax, (name, values) in zip(axes[:, 0], fields.items()):
+        image = to_numpy(values)[:, sequence, :units].T
+        low, high = (0, 1) if image.min() >= 0 and image.max() <= 1 else (-1, 1)
+        shown = ax.imshow(image, aspect="auto", cmap="viridis", vmin=low, vmax=high)
+        figure.colorbar(shown, ax=ax, ticks=[low, high])
+        ax.set(ylabel=name, yticks=[])
+        ax.grid(False)
+    axes[-1, 0].set_xlabel("time step")
+    return axes[:, 0]
+
+
+def plot_norms_over_time(norms: Mapping[str, Array]) -> Axes:
+    """Draw gradient norms by the number of steps back from the end, on a logarithmic axis.
+
+    Parameters
+    ----------
+    norms : for each name, the norm at every time step (T,), the last step last
+    """
+    _, axes = plt.subplots()
+    for name, values in norms.items():
+        axes.semilogy(np.arange(len(values)), values[::-1], label=name)
+    axes.set(xlabel="steps back from the loss", ylabel="norm of the gradient")
+    axes.legend()
+    return axes
+
+
+def plot_statistics(statistics: Mapping[str, Any]) -> Axes:
+    """Draw the mean, standard deviation (bar) and range (line) of each gate and state.
+
+    Parameters
+    ----------
+    statistics : from `diagnostics.statistics`
+    """
+    _, axes = plt.subplots()
+    for place, s in enumerate(statistics.values()):
+        axes.plot([place, place], [s.min, s.max], color=COLORS[0], linestyle="-", linewidth=1.0)
+        axes.plot([place, place], [s.mean - s.std, s.mean + s.std],
+                  color=COLORS[0], linestyle="-", linewidth=8.0, alpha=0.5)  # fmt: skip
+        axes.plot(place, s.mean, "o", color=COLORS[1])
+    axes.set_xticks(range(len(statistics)), list(statistics))
+    axes.set(ylabel="value")
+    return axes
