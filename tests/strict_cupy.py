@@ -1,0 +1,202 @@
+"""A stand-in for CuPy that computes with NumPy and is stricter than CuPy itself.
+
+Names and signatures are those of the real ``cupy`` package, which imports without a GPU.
+What CuPy lacks, an argument it does not take, and a mix of host and device arrays fail.
+Reading a value on the host (``float``, ``bool``, ``int``, ``get``) waits for the GPU: it is
+counted, and so are transfers.
+"""
+
+import inspect
+import re
+import types
+from contextlib import contextmanager
+
+import cupy as real
+import numpy as np
+
+BINARY = "add sub mul truediv floordiv mod pow matmul lt le gt ge eq ne and or".split()
+METHODS = (
+    "astype copy reshape swapaxes transpose ravel sum mean max min any all std fill".split()
+)
+
+
+class Counts:
+    """How often the host waited for the device, and arrays crossed."""
+
+    syncs = 0
+    uploads = 0
+    downloads = 0
+
+
+def signature_of(function):
+    """Return a signature; of compiled functions, as the first line of their docstring gives it."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        line = function.__doc__.strip().splitlines()[0].replace("\\", "")
+        arguments = re.search(r"\((.*)\)", line).group(1)
+        arguments = re.sub(r"\b\w+ (?=\w)", "", arguments)  # C types
+        return inspect.signature(eval(f"lambda {arguments}: None"))
+
+
+def bind(function, arguments, options):
+    """Refuse arguments that the real function does not take."""
+    signature_of(function).bind(*arguments, **options)
+
+
+def lower(value):
+    """Return the NumPy array behind a device array; refuse a host array with axes."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, np.ndarray):
+        raise TypeError("implicit conversion of a NumPy array to a CuPy array")
+    if isinstance(value, (tuple, list)):
+        return type(value)(lower(v) for v in value)
+    return value
+
+
+def lift(value):
+    """Return results as device arrays, zero-dimensional ones too, as CuPy does."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ndarray(np.asarray(value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(lift(v) for v in value)
+    return value
+
+
+def compute(function, arguments, options):
+    result = function(*lower(arguments), **{k: lower(v) for k, v in options.items()})
+    out = options.get("out")
+    return out if out is not None else lift(result)
+
+
+class ndarray:
+    """A device array: the names of cupy.ndarray, over a NumPy array."""
+
+    __array_ufunc__ = None  # a NumPy array on the left leaves the operation to us, which refuse it
+
+    def __init__(self, host):
+        self._host = host
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    ndim = property(lambda self: self._host.ndim)
+    size = property(lambda self: self._host.size)
+    T = property(lambda self: lift(self._host.T))
+
+    def __len__(self):
+        return len(self._host)
+
+    def __iter__(self):
+        return (lift(part) for part in self._host)
+
+    def __getitem__(self, key):
+        return lift(self._host[lower(key)])
+
+    def __setitem__(self, key, value):
+        self._host[lower(key)] = lower(value)
+
+    def __neg__(self):
+        return lift(-self._host)
+
+    def __abs__(self):
+        return lift(abs(self._host))
+
+    def __array__(self, *_, **__):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+    def _read(self, kind):
+        Counts.syncs += 1
+        return kind(self._host)
+
+    def __float__(self):
+        return self._read(float)
+
+    def __int__(self):
+        return self._read(int)
+
+    def __bool__(self):
+        return self._read(bool)
+
+    def get(self):
+        Counts.syncs += 1
+        Counts.downloads += 1
+        return self._host.copy()
+
+
+def _install():
+    def method(name):
+        def call(self, *arguments, **options):
+            bind(getattr(real.ndarray, name), (self, *arguments), options)
+            return compute(getattr(np.ndarray, name), (self, *arguments), options)
+
+        return call
+
+    def operator(name):
+        def call(self, other):
+            return compute(getattr(self._host, name), (other,), {})
+
+        return call
+
+    def in_place(name):
+        def call(self, other):
+            getattr(self._host, name)(lower(other))
+            return self
+
+        return call
+
+    for name in METHODS:
+        assert hasattr(real.ndarray, name)
+        setattr(ndarray, name, method(name))
+    for name in BINARY:
+        for prefix in ("", "r"):
+            full = f"__{prefix}{name}__"
+            if hasattr(np.ndarray, full) and hasattr(real.ndarray, full):
+                setattr(ndarray, full, operator(full))
+        full = f"__i{name}__"
+        if hasattr(np.ndarray, full) and hasattr(real.ndarray, full):
+            setattr(ndarray, full, in_place(full))
+
+
+_install()
+
+
+def _asarray(a, dtype=None):
+    if isinstance(a, ndarray):
+        return a if dtype in (None, a.dtype) else ndarray(a._host.astype(dtype))
+    Counts.uploads += 1
+    return ndarray(np.array(a, dtype=dtype))
+
+
+class StrictCuPy(types.ModuleType):
+    """The module: any name of the real one, computed by NumPy's function of that name."""
+
+    ndarray = ndarray
+    cuda = types.SimpleNamespace(
+        runtime=types.SimpleNamespace(
+            getDeviceCount=lambda: 1, CUDARuntimeError=real.cuda.runtime.CUDARuntimeError
+        )
+    )
+
+    def __init__(self):
+        super().__init__("cupy")
+
+    def __getattr__(self, name):
+        target = getattr(real, name)  # AttributeError where CuPy has no such name
+        if name == "asarray":
+            return _asarray
+
+        def call(*arguments, **options):
+            bind(target, arguments, options)
+            return compute(getattr(np, name), arguments, options)
+
+        return call
+
+
+@contextmanager
+def without_waiting():
+    """Fail if the host reads from the device, or sends an array to it more than once."""
+    syncs, uploads = Counts.syncs, Counts.uploads
+    yield
+    assert Counts.syncs == syncs, f"the host waited {Counts.syncs - syncs} times"
+    assert Counts.uploads - uploads <= 1, f"{Counts.uploads - uploads} arrays were sent"

@@ -1,0 +1,171 @@
+"""The package on a strict stand-in for CuPy: same numbers, no mix, no waiting in the loop."""
+
+import sys
+
+import numpy as np
+import pytest
+import strict_cupy
+
+import lstm
+from lstm import backend
+
+KINDS = [lstm.LSTM, lstm.GRU, lstm.RNN]
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    module = strict_cupy.StrictCuPy()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module
+
+
+def both(state):
+    return state if isinstance(state, tuple) else (state,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_computes_the_same_on_the_device(cupy, kind):
+    x = np.random.default_rng(0).normal(size=(6, 3, 2))
+    host, device = (kind(2, 4, rng=0, dtype=np.float64, device=d) for d in ("cpu", "cuda"))
+    y, state = host(x)
+    dx, dstate = host.backward(y, state)
+    y2, state2 = device(lstm.to_device(x, "cuda"))
+    dx2, dstate2 = device.backward(y2, state2)
+    expected = [y, dx, *both(state), *both(dstate), *host.grads.values()]
+    got = [y2, dx2, *both(state2), *both(dstate2), *device.grads.values()]
+    assert device.device == "cuda"
+    for a, b in zip(expected, got):
+        assert isinstance(b, cupy.ndarray)
+        np.testing.assert_allclose(b.get(), a, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pass_forward_and_backward_waits_for_nothing(cupy, kind):
+    layer = kind(2, 4, rng=0, device="cuda")
+    x = lstm.to_device(np.ones((6, 3, 2), np.float32), "cuda")
+    with strict_cupy.without_waiting():
+        y, state = layer(x)
+        layer.backward(y, state)
+
+
+def test_training_gives_the_same_losses_on_the_device(cupy):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6, 1)), rng.normal(size=(8, 6, 1))
+    losses = {}
+    for device in ("cpu", "cuda"):
+        model = lstm.LSTMRegressor(1, 4, 1, rng=0, dtype=np.float64, device=device)
+        history = lstm.fit(
+            model, lstm.to_device(x, device), lstm.to_device(y, device), lstm.Adam(model.params, 0.01),
+            epochs=3, bptt_length=4, batch_size=4, clip_norm=0.1, rng=np.random.default_rng(1),
+        )  # fmt: skip
+        losses[device] = history.loss, history.grad_norm
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-10)
+
+
+def test_losses_optimizers_and_instruments(cupy):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(5, 3)), rng.integers(3, size=5)
+    on = lambda a: lstm.to_device(a, "cuda")  # noqa: E731
+    expected, dexpected = lstm.cross_entropy(logits, labels)
+    loss, dlogits = lstm.cross_entropy(on(logits), on(labels))
+    np.testing.assert_allclose(loss.get(), expected, rtol=1e-12)
+    np.testing.assert_allclose(dlogits.get(), dexpected, rtol=1e-12)
+    model = lstm.LSTMRegressor(2, 3, 1, rng=0, dtype=np.float64, device="cuda")
+    x = on(rng.normal(size=(3, 2, 2)))
+    assert max(lstm.gradient_check(model, x, rng=rng).values()) < 1e-6
+    model.backward(model(x)[0])
+    from lstm import diagnostics
+
+    assert set(diagnostics.judge_gradients(model.grads).values()) == {"healthy"}
+    trace = model.recurrent.trace()
+    assert 0 < diagnostics.statistics(trace)["f"].mean < 1
+    assert diagnostics.norms_over_time(x).shape == (3,)
+    assert diagnostics.half_life(trace.f).shape == trace.f.shape
+    lstm.SGD(model.params, 0.1).step(model.grads)
+
+
+def test_one_seed_gives_the_same_weights_on_both_devices(cupy):
+    host, device = (lstm.LSTM(2, 4, rng=3, device=d).params for d in ("cpu", "cuda"))
+    for name, p in host.items():
+        np.testing.assert_array_equal(device[name].get(), p)
+
+
+def test_a_model_moves_there_and_back(cupy):
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    before = {k: p.copy() for k, p in model.params.items()}
+    model.backward(model(np.ones((2, 1, 1)))[0])
+    lstm.move_model(model, "cuda")
+    assert model.recurrent.device == model.linear.device == "cuda" and model.grads == {}
+    assert all(isinstance(p, cupy.ndarray) for p in model.params.values())
+    lstm.move_model(model, "cpu")
+    for name, p in model.params.items():
+        np.testing.assert_array_equal(p, before[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mix_of_devices_is_refused_by_name(cupy, kind):
+    layer, x = kind(2, 3, rng=0, device="cuda"), np.ones((4, 1, 2), np.float32)
+    message = (
+        rf"^{kind.__name__} expected x on cuda, got an array on cpu; "
+        r"move it with lstm.to_device\(x, 'cuda'\)$"
+    )
+    with pytest.raises(TypeError, match=message):
+        layer(x)
+    y, state = layer(lstm.to_device(x, "cuda"))
+    with pytest.raises(TypeError, match="expected dy on cuda, got an array on cpu"):
+        layer.backward(y.get())
+    host = kind(2, 3, rng=0)
+    with pytest.raises(TypeError, match="expected h on cpu, got an array on cuda"):
+        host(x, state)
+    with pytest.raises(TypeError, match="expected arrays on one device"):
+        lstm.get_array_module(x, y)
+
+
+def test_the_environment_chooses_the_device_for_all(cupy, monkeypatch):
+    monkeypatch.setenv("LSTM_DEVICE", "cuda")
+    assert lstm.LSTM(2, 3, rng=0).device == "cuda"
+    assert lstm.LSTM(2, 3, rng=0, device="cpu").device == "cpu"
+    assert isinstance(lstm.to_device(np.ones(2)), cupy.ndarray)
+    monkeypatch.setenv("LSTM_DEVICE", "gpu")
+    with pytest.raises(ValueError, match="expected device 'cpu' or 'cuda', got 'gpu'"):
+        lstm.LSTM(2, 3)
+
+
+def test_without_cupy_one_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(RuntimeError, match="needs CuPy, which is not installed: run `pip install cupy-cuda12x`"):
+        lstm.LSTM(2, 3, device="cuda")
+
+
+def test_with_cupy_and_no_gpu_one_error_says_what_to_check():
+    real = strict_cupy.real
+    try:
+        real.cuda.runtime.getDeviceCount()
+    except real.cuda.runtime.CUDARuntimeError:
+        pass
+    else:
+        pytest.skip("this machine has a GPU, so its absence cannot be tested here")
+    with pytest.raises(RuntimeError, match="needs an NVIDIA GPU and its driver"):
+        lstm.LSTM(2, 3, device="cuda")
+
+
+def test_numpy_arrays_stay_numpys_while_cupy_is_imported(cupy):
+    assert backend.get_array_module(np.ones(2), 3.0) is np
+    assert lstm.to_numpy(lstm.to_device(np.arange(3.0), "cuda")).tolist() == [0, 1, 2]
+
+
+# The stand-in itself: it must be able to fail
+
+
+def test_the_stand_in_refuses_what_cupy_would(cupy):
+    a = cupy.asarray(np.ones(3))
+    with pytest.raises(AttributeError):
+        cupy.no_such_function
+    with pytest.raises(TypeError):
+        cupy.zeros(3, no_such_argument=1)
+    for mix in (lambda: a + np.ones(3), lambda: np.ones(3) + a, lambda: cupy.add(a, np.ones(3)),
+                lambda: np.tanh(a), lambda: np.asarray(a)):  # fmt: skip
+        with pytest.raises(TypeError):
+            mix()
+    with pytest.raises(AssertionError, match="waited 1 times"), strict_cupy.without_waiting():
+        float(a.sum())

@@ -1,0 +1,71 @@
+"""The suite can fail: each planted fault must be caught by the tests that ought to see it.
+
+A copy of the package with one fault is put first on the path, and the tests run on it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SUITE = ["test_gates.py", "test_recurrence.py", "test_layers.py", "test_model.py", "test_optim.py"]
+
+FAULTS = {
+    "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
+    "gates swapped backward": (
+        "gates.py", "i, f, g, o = gates\n    dz", "f, i, g, o = gates\n    dz"),
+    "a gate without its derivative": ("gates.py", "dz[3] = sigmoid_grad(o) * tanh_c", "dz[3] = tanh_c * 1.0"),
+    "no tanh between cell and output": ("gates.py", "return dz, o * tanh_grad(tanh_c)", "return dz, o * 1.0"),
+    "the carried cell gradient dropped": ("gates.py", "dc += dh * dh_dc", "dc[...] = dh * dh_dc"),
+    "the forget gate missing on the way back": ("gates.py", "    dc *= f\n", ""),
+    "a transposed recurrent weight": (
+        "recurrence.py", "xp.matmul(weight_hh.T, rows[t], out=dh)",
+        "xp.matmul(weight_hh.reshape(weight_hh.shape[::-1]), rows[t], out=dh)"),
+    "the state's gradient forgotten": (
+        "recurrence.py", "dh, dc = (s.T.copy() for s in dstate)", "dh, dc = (0.0 * s.T for s in dstate)"),
+    "the first state forgotten": (
+        "recurrence.py", "h[0], c[0] = (s.T for s in state)", "h[0], c[0] = (0.0 * s.T for s in state)"),
+    "weights' gradient from the wrong hidden state": (
+        "recurrence.py", "recurrent_weight_grad(rows, h[:-1])", "recurrent_weight_grad(rows, h[1:])"),
+    "the bias summed over time alone": (
+        "recurrence.py", "dz.sum(0)", "dz[: len(x)].sum(0)"),
+    "the GRU's reset gate outside": ("gates.py", "xp.multiply(r, zh_n, out=h)", "xp.multiply(update, zh_n, out=h)"),
+    "the GRU's carried part dropped": ("recurrence.py", "        dh *= update[t]\n", "        dh *= 0.0\n"),
+    "a readout without its gradient in time": ("layers.py", "rows.sum(0)", "rows[:1].sum(0)"),
+    "the readout's gradient past the recurrence": (
+        "model.py", "self.recurrent.backward(self.linear.backward(dy), dstate)",
+        "self.recurrent.backward(0.5 * self.linear.backward(dy), dstate)"),
+    "no bias correction in Adam": ("optim.py", "1 - beta2**self.steps", "1.0"),
+    "clipping a copy": ("optim.py", "gradient *= max_norm", "gradient = gradient * max_norm"),
+    "a state of another batch accepted": ("layers.py", "if part.shape[1] != batch:", "if False:"),
+}  # fmt: skip
+
+
+def run_suite(tmp_path, fault=None):
+    """Run the suite on a copy of the package, with a fault if one is given."""
+    shutil.copytree(ROOT / "lstm", tmp_path / "lstm", ignore=shutil.ignore_patterns("__pycache__"))
+    if fault is not None:
+        file, right, wrong = fault
+        path = tmp_path / "lstm" / file
+        text = path.read_text()
+        assert right in text, f"{file} no longer says {right!r}: adapt this fault"
+        path.write_text(text.replace(right, wrong, 1))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+               *(str(ROOT / "tests" / name) for name in SUITE)]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+
+def test_the_package_as_it_is_passes(tmp_path):
+    result = run_suite(tmp_path)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_caught(tmp_path, fault):
+    result = run_suite(tmp_path, fault)
+    assert result.returncode == 1 and " failed" in result.stdout, result.stdout + result.stderr

@@ -1,0 +1,157 @@
+"""The training loop: what it cuts, carries, refuses and leaves."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import lstm
+from lstm import training
+
+
+class Recorder:
+    """A model that is not one: notes what fit hands it."""
+
+    def __init__(self):
+        self.params = {"p": np.zeros(1)}
+        self.grads = {"p": np.ones(1)}
+        self.layers = {}
+        self.calls = []
+
+    def __call__(self, x, state=None):
+        self.calls.append((x.copy(), state))
+        return x * 0.0, len(self.calls)
+
+    def backward(self, dy, dstate=None):
+        return dy, None
+
+
+def test_the_sequence_is_cut_and_the_state_carried_within_an_epoch():
+    model, x = Recorder(), np.arange(7.0).reshape(7, 1, 1)
+    lstm.fit(model, x, x, lstm.SGD(model.params, 0.1), epochs=2, bptt_length=3)
+    pieces = [call.ravel().tolist() for call, _ in model.calls]
+    assert pieces == [[0, 1, 2], [3, 4, 5], [6]] * 2
+    assert [state for _, state in model.calls] == [None, 1, 2, None, 4, 5]
+
+
+def test_batches_of_sequences_start_from_zeros_and_are_shuffled():
+    model, x = Recorder(), np.tile(np.arange(10.0).reshape(1, 10, 1), (4, 1, 1))
+    lstm.fit(
+        model, x, x, lstm.SGD(model.params, 0.1), epochs=1, batch_size=4, bptt_length=2,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert [state for _, state in model.calls] == [None, 1, None, 3, None, 5]
+    seen = [call[0, :, 0].tolist() for call, _ in model.calls]
+    assert seen[0] == seen[1] and seen[2] == seen[3]
+    assert sorted(seen[0] + seen[2] + seen[4]) == list(range(10)) and seen[0] != [0, 1, 2, 3]
+
+
+def test_an_epochs_loss_is_the_mean_of_its_updates_and_the_norm_their_largest():
+    model, x = Recorder(), np.array([1.0, 1.0, 3.0]).reshape(3, 1, 1)
+    history = lstm.fit(
+        model, x, x, lstm.SGD(model.params, 0.1), epochs=2, bptt_length=2, clip_norm=0.5,
+        schedule=lambda epoch: 0.1 / (epoch + 1),
+    )  # fmt: skip
+    assert history.loss == [(1 + 9) / 2] * 2
+    assert history.learning_rate == [0.1, 0.05]
+    assert history.grad_norm[0] == 1.0
+
+
+def test_one_update_equals_a_gradient_step_by_hand():
+    rng = np.random.default_rng(0)
+    model = lstm.LSTMRegressor(2, 3, 1, rng=0, dtype=np.float64)
+    twin = copy.deepcopy(model)
+    x, y = rng.normal(size=(5, 4, 2)), rng.normal(size=(5, 4, 1))
+    lstm.fit(model, x, y, lstm.SGD(model.params, 0.3), epochs=1)
+    prediction, _ = twin(x)
+    twin.backward(2 * (prediction - y) / y.size)
+    for name, p in twin.params.items():
+        np.testing.assert_allclose(model.params[name], p - 0.3 * twin.grads[name], rtol=1e-12)
+
+
+def test_the_gradient_stops_at_the_cut():
+    """At a tiny rate the two stretches' gradients add (each a mean over half the steps), but for
+    the link that was cut: the readout has none, the recurrent layer has."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 1, 1)), rng.normal(size=(6, 1, 1))
+    moved = {}
+    for length in (3, 6):
+        model = lstm.LSTMRegressor(1, 3, 1, rng=0, dtype=np.float64)
+        before = copy.deepcopy(model.params)
+        lstm.fit(model, x, y, lstm.SGD(model.params, 1e-6), epochs=1, bptt_length=length)
+        moved[length] = {k: p - before[k] for k, p in model.params.items()}
+    np.testing.assert_allclose(moved[3]["linear.bias"], 2 * moved[6]["linear.bias"], rtol=1e-3)
+    difference = abs(moved[3]["recurrent.bias_l0"] / 2 - moved[6]["recurrent.bias_l0"]).max()
+    assert difference > 0.01 * abs(moved[6]["recurrent.bias_l0"]).max()
+
+
+def test_training_learns_the_sine_below_doing_nothing():
+    train, _ = lstm.sine_task()
+    model = lstm.LSTMRegressor(1, 20, 1, rng=0)
+    schedule = lstm.warmup_exponential(3e-3, 0.8)
+    history = lstm.fit(
+        model, *train, lstm.Adam(model.params), epochs=20, bptt_length=10, schedule=schedule
+    )
+    assert history.loss[-1] < 7.9e-5 < history.loss[0]
+    assert lstm.evaluate(model, *train) < 7.9e-5
+
+
+def test_evaluate_is_the_loss_from_a_fresh_state():
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0, dtype=np.float64)
+    x = np.random.default_rng(0).normal(size=(5, 2, 1))
+    assert lstm.evaluate(model, x, x) == pytest.approx(((model(x)[0] - x) ** 2).mean(), rel=1e-12)
+
+
+def test_a_loss_that_becomes_nan_stops_before_the_update():
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    x = np.ones((4, 2, 1), np.float32)
+    before = copy.deepcopy(model.params)
+    with pytest.raises(FloatingPointError, match="^the loss became nan; the parameters were not changed$"):
+        lstm.fit(
+            model, x, x, lstm.Adam(model.params), epochs=1,
+            loss=lambda y, t: (np.float32("nan"), np.full_like(y, np.nan)),
+        )  # fmt: skip
+    for name, p in model.params.items():
+        np.testing.assert_array_equal(p, before[name])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["x", "y"])
+def test_nan_and_infinity_in_the_data_are_refused(value, where):
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    data = {"x": np.ones((4, 2, 1)), "y": np.ones((4, 2, 1))}
+    data[where][1, 1] = value
+    message = f"expected {where} without NaN or infinity, got some$"
+    with pytest.raises(ValueError, match="^fit " + message):
+        lstm.fit(model, data["x"], data["y"], lstm.Adam(model.params), epochs=1)
+    with pytest.raises(ValueError, match="^evaluate " + message):
+        lstm.evaluate(model, data["x"], data["y"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"epochs": 0}, "fit expected epochs of at least 1, got 0"),
+        ({"epochs": 1, "bptt_length": 0}, "fit expected bptt_length of at least 1, got 0"),
+        ({"epochs": 1, "batch_size": -1}, "fit expected batch_size of at least 1, got -1"),
+        ({"epochs": 1, "clip_norm": 0}, "clip_grad_norm expected max_norm above 0"),
+    ],
+)
+def test_bad_options(options, message):
+    model, x = lstm.LSTMRegressor(1, 3, 1, rng=0), np.ones((4, 2, 1))
+    with pytest.raises(ValueError, match=f"^{message}"):
+        lstm.fit(model, x, x, lstm.Adam(model.params), **options)
+
+
+def test_targets_for_other_steps_are_refused():
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    message = r"^fit expected y for the steps and sequences of x \(4, 2\), got \(4, 3\)$"
+    with pytest.raises(ValueError, match=message):
+        lstm.fit(model, np.ones((4, 2, 1)), np.ones((4, 3, 1)), lstm.Adam(model.params), epochs=1)
+
+
+def test_the_progress_bar_counts_epochs_and_names_what_it_needs(monkeypatch):
+    assert list(training.progress_bar(3, False)) == list(training.progress_bar(3, True)) == [0, 1, 2]
+    monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        training.progress_bar(3, True)
