@@ -1,4 +1,4 @@
-"""A small, exact, inspectable LSTM on NumPy or CuPy, built in the course *LSTM from scratch*."""
+"""A small, exact, inspectable LSTM on NumPy or CuPy, built in *LSTM from scratch*."""
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import sine_task, sunspots, windows

@@ -72,8 +72,8 @@ def require_gpu() -> None:
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise RuntimeError(
-            f"device 'cuda' needs an NVIDIA GPU and its driver, and CuPy found none ({error}): "
-            "check `nvidia-smi`, or use device 'cpu'"
+            "device 'cuda' needs an NVIDIA GPU and its driver, "
+            f"and CuPy found none ({error}): check `nvidia-smi`, or use device 'cpu'"
         ) from error
 
 
@@ -97,7 +97,7 @@ def to_device(array: Array, device: str | None = None) -> Array:
 
 
 class Module(Protocol):
-    """What layers and models have in common: parameters and gradients by name, and parts."""
+    """What layers and models have in common: parameters, gradients, and parts by name."""
 
     @property
     def params(self) -> dict[str, Array]: ...

@@ -56,7 +56,9 @@ def check_floats(owner: str, name: str, value: Any, device: str) -> Array:
     return value
 
 
-def check_shape(owner: str, name: str, value: Array, axes: Mapping[str, int | None]) -> Array:
+def check_shape(
+    owner: str, name: str, value: Array, axes: Mapping[str, int | None]
+) -> Array:
     """Return an array that has the given axes, none of them empty.
 
     Parameters
@@ -74,8 +76,14 @@ def check_shape(owner: str, name: str, value: Array, axes: Mapping[str, int | No
             f"got shape {value.shape}"
         )
     if 0 in value.shape:
-        raise ValueError(f"{owner} expected {name} without an empty axis, got shape {value.shape}")
+        raise ValueError(
+            f"{owner} expected {name} without an empty axis, got shape {value.shape}"
+        )
     if any(size not in (None, given) for size, given in zip(axes.values(), value.shape)):
-        expected = ", ".join(axis if size is None else f"{axis} {size}" for axis, size in axes.items())
-        raise ValueError(f"{owner} expected {name} of shape ({expected}), got {value.shape}")
+        expected = ", ".join(
+            axis if size is None else f"{axis} {size}" for axis, size in axes.items()
+        )
+        raise ValueError(
+            f"{owner} expected {name} of shape ({expected}), got {value.shape}"
+        )
     return value

@@ -36,7 +36,7 @@ def sine_task(dtype: type = np.float32) -> tuple[Split, Split]:
 
 
 def sunspots() -> tuple[Array, Array]:
-    """Return the yearly mean sunspot numbers from 1700 to 2008: years (309,), numbers (309,).
+    """Return the yearly mean sunspot numbers, 1700 to 2008: years (309,), numbers (309,).
 
     The series was taken from statsmodels, whose source is the U.S. National Geophysical
     Data Center (now NOAA NCEI); it is in the public domain.
@@ -67,14 +67,16 @@ def windows(series: Array, length: int, horizon: int = 1) -> Split:
     count = len(series) - length - horizon + 1
     if count < 1:
         raise ValueError(
-            f"windows expected a series of at least length + horizon = {length + horizon} values, "
-            f"got {len(series)}"
+            f"windows expected a series of at least length + horizon = {length + horizon} "
+            f"values, got {len(series)}"
         )
     step, window = np.arange(length)[:, None, None], np.arange(count)[:, None]
     return Split(series[step + window], series[step + window + 1 + np.arange(horizon)])
 
 
-def batches(count: int, size: int, rng: np.random.Generator | None = None) -> Iterator[Array]:
+def batches(
+    count: int, size: int, rng: np.random.Generator | None = None
+) -> Iterator[Array]:
     """Yield the indices 0 to count - 1 in groups of a size (the last may be smaller).
 
     Parameters

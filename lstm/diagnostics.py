@@ -58,7 +58,7 @@ def relative_error(a: Array, b: Array) -> float:
 def gradient_check(
     layer: Module, x: Array, state: Any = None, *,
     rng: np.random.Generator, step: float = 1e-5,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """Compare a layer's backward pass with central differences.
 
     The loss is the sum of all outputs and last states, each entry times a random weight,
@@ -136,7 +136,8 @@ def judge_gradients(
     def verdict(gradient: Array) -> str:
         if not float(abs(gradient).max()) <= largest_entry:
             return "exploding"
-        return "vanishing" if float((gradient * gradient).sum() ** 0.5) < smallest_norm else "healthy"
+        norm = float((gradient * gradient).sum() ** 0.5)
+        return "vanishing" if norm < smallest_norm else "healthy"
 
     return {name: verdict(gradient) for name, gradient in grads.items()}
 
@@ -162,7 +163,7 @@ class Statistics(NamedTuple):
 
 
 def statistics(trace: Any) -> dict[str, Statistics]:
-    """Return the statistics of every gate and state of a trace, over steps, batch and units.
+    """Return the statistics of each gate and state of a trace, over steps, batch and units.
 
     Parameters
     ----------

@@ -62,7 +62,9 @@ def activate(z: Array, scale: Array) -> Array:
     return z
 
 
-def lstm_step(z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, scale: Array) -> None:
+def lstm_step(
+    z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, scale: Array
+) -> None:
     """Point-wise part of one LSTM step, in place: gates, cell state, hidden state.
 
     Parameters
@@ -157,7 +159,7 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
 
 
 def gru_partials(gates: Array, zh_n: Array, h_prev: Array) -> Array:
-    """Derivatives of h with respect to the pre-activations, for any number of steps at once.
+    """Derivatives of h by the pre-activations, for any number of steps at once.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ def lecun_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
 
     References
     ----------
-    LeCun, Bottou, Orr and Müller (1998). Often called Xavier initialization, which it is not.
+    LeCun, Bottou, Orr and Müller (1998). Often called Xavier, which it is not.
     """
     return rng.normal(0.0, shape[1] ** -0.5, shape)
 
@@ -44,7 +44,7 @@ def glorot_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
 
 
 def he_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Gaussian weights of variance 2 / fan_in, made for units of which half are silent (ReLU).
+    """Gaussian weights of variance 2 / fan_in, for units of which half are silent (ReLU).
 
     Parameters
     ----------

@@ -42,9 +42,12 @@ class Layer:
     def __init__(self, params: dict[str, Array], dtype: Any, device: str | None) -> None:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"{self.name} expected dtype float32 or float64, got {self.dtype}")
+            raise ValueError(
+                f"{self.name} expected dtype float32 or float64, got {self.dtype}"
+            )
         device = resolve_device(device)
-        self.params = {k: to_device(p.astype(self.dtype), device) for k, p in params.items()}
+        cast = {name: p.astype(self.dtype) for name, p in params.items()}
+        self.params = {name: to_device(p, device) for name, p in cast.items()}
         self.forget()
 
     def forget(self) -> None:
@@ -74,16 +77,17 @@ class Layer:
         return value.astype(self.dtype, copy=False)
 
     def kept(self) -> Any:
-        """Return what the last forward pass kept, or raise a RuntimeError if there was none."""
+        """Return what the last forward pass kept; a RuntimeError if there was none."""
         if self._cache is None:
-            raise RuntimeError(f"{self.name} has made no forward pass yet: call it on x first")
+            message = "has made no forward pass yet: call it on x first"
+            raise RuntimeError(f"{self.name} {message}")
         return self._cache
 
 
 def unpack_state(
     owner: str, names: tuple[str, ...], state: Any, like: Array, hidden_size: int
 ) -> State:
-    """Return the parts of a state as arrays (B, H), zeros if it is None; refuse a wrong one.
+    """Return the parts of a state as arrays (B, H), zeros for None; refuse a wrong one.
 
     Parameters
     ----------
@@ -98,22 +102,23 @@ def unpack_state(
         return tuple(xp.zeros((batch, hidden_size), like.dtype) for _ in names)
     parts = state if isinstance(state, tuple) else (state,)
     if len(parts) != len(names):
-        expected = f"a tuple ({', '.join(names)})" if len(names) > 1 else f"one array {names[0]}"
-        got = f"a tuple of {len(state)}" if isinstance(state, tuple) else type(state).__name__
+        single = f"one array {names[0]}"
+        expected = single if len(names) == 1 else f"a tuple ({', '.join(names)})"
+        got = f"a tuple of {len(parts)}" if parts is state else type(state).__name__
         raise TypeError(f"{owner} expected state as {expected}, got {got}")
     for name, part in zip(names, parts):
         check_floats(owner, name, part, device_of(like))
         check_shape(owner, name, part, {"layers": 1, "batch": None, "hidden": hidden_size})
         if part.shape[1] != batch:
             raise ValueError(
-                f"{owner} expected {name} for a batch of {batch}, got one for {part.shape[1]}; "
-                "pass state=None to start new sequences"
+                f"{owner} expected {name} for a batch of {batch}, "
+                f"got one for {part.shape[1]}; pass state=None to start new sequences"
             )
     return tuple(part[0].astype(like.dtype, copy=False) for part in parts)
 
 
 def pack_state(parts: State) -> Any:
-    """Return a state as the user sees it: each part (1, B, H), a single one without a tuple."""
+    """Return a state as users see it: each part (1, B, H), a single one without a tuple."""
     packed = tuple(part[None] for part in parts)
     return packed if len(packed) > 1 else packed[0]
 
@@ -135,7 +140,7 @@ def recurrent_weights(
 
 
 class Recurrent(Layer):
-    """What `LSTM`, `GRU` and `RNN` share; each names its functions and the parts of its state.
+    """What `LSTM`, `GRU` and `RNN` share; each names its functions and its state's parts.
 
     NaN and infinity in x pass through to y, as in NumPy; `fit` refuses them.
     """
@@ -148,21 +153,22 @@ class Recurrent(Layer):
     def __init__(
         self, input_size: int, hidden_size: int, *,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.input_size = check_size(self.name, "input_size", input_size)
         self.hidden_size = check_size(self.name, "hidden_size", hidden_size)
         sizes = self.blocks, self.input_size, self.hidden_size
-        super().__init__(recurrent_weights(*sizes, np.random.default_rng(rng)), dtype, device)
+        weights = recurrent_weights(*sizes, np.random.default_rng(rng))
+        super().__init__(weights, dtype, device)
 
     def __call__(self, x: Array, state: Any = None) -> tuple[Array, Any]:
-        """Run over x (T, B, I) from a state, None for zeros; return y (T, B, H) and the last."""
+        """Run over x (T, B, I) from a state, None for zeros; return y (T, B, H), state."""
         x = self.checked("x", x, time=None, batch=None, features=self.input_size)
         parts = unpack_state(self.name, self.state_names, state, x, self.hidden_size)
         y, parts, self._cache = self.run(x, parts, *self.params.values())
         return y, pack_state(parts)
 
     def backward(self, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """Fill ``grads`` from the gradients of y and of the last state; return dx and dstate."""
+        """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         T, B, _ = self.kept().x.shape
         dy = self.checked("dy", dy, time=T, batch=B, hidden=self.hidden_size)
         names = tuple(f"d{name}" for name in self.state_names)
@@ -208,7 +214,7 @@ class LSTM(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(input_size, hidden_size, rng=rng, dtype=dtype, device=device)
         bias = lstm_bias(self.hidden_size, forget_bias).astype(self.dtype)
         self.params["bias_l0"] = to_device(bias, self.device)
@@ -223,8 +229,8 @@ class LSTM(Recurrent):
 class RNN(Recurrent):
     """Plain recurrent network, h = tanh(W x + U h + b): ``y, h = layer(x, state=None)``.
 
-    Arguments and shapes are those of `LSTM`, without ``forget_bias``, with one block of rows
-    instead of four, and with h alone as state.
+    Arguments and shapes are those of `LSTM`, without ``forget_bias``, with one block of
+    rows instead of four, and with h alone as state.
     """
 
     blocks = 1
@@ -258,7 +264,7 @@ class GRU(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, *,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(input_size, hidden_size, rng=rng, dtype=dtype, device=device)
         bias = np.zeros(self.hidden_size, self.dtype)
         self.params["bias_hn_l0"] = to_device(bias, self.device)
@@ -287,10 +293,11 @@ class Linear(Layer):
     def __init__(
         self, input_size: int, output_size: int, *,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.input_size = check_size(self.name, "input_size", input_size)
         self.output_size = check_size(self.name, "output_size", output_size)
-        weight = lecun_normal((self.output_size, self.input_size), np.random.default_rng(rng))
+        shape = self.output_size, self.input_size
+        weight = lecun_normal(shape, np.random.default_rng(rng))
         bias = np.zeros(self.output_size)
         super().__init__({"weight": weight, "bias": bias}, dtype, device)
 

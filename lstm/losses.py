@@ -51,10 +51,13 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     """
     xp, classes = get_array_module(logits, labels), logits.shape[-1]
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy expected labels of an integer dtype, got {labels.dtype}")
+        raise TypeError(
+            f"cross_entropy expected labels of an integer dtype, got {labels.dtype}"
+        )
     if labels.shape != logits.shape[:-1]:
         raise ValueError(
-            f"cross_entropy expected labels of shape {logits.shape[:-1]}, got {labels.shape}"
+            f"cross_entropy expected labels of shape {logits.shape[:-1]}, "
+            f"got {labels.shape}"
         )
     if ((labels < 0) | (labels >= classes)).any():
         raise ValueError(

@@ -31,7 +31,7 @@ class Regressor:
         self.linear = Linear(
             recurrent.hidden_size, output_size,
             rng=rng, dtype=recurrent.dtype, device=recurrent.device,
-        )  # fmt: skip
+        )
 
     @property
     def layers(self) -> dict[str, Layer]:
@@ -41,12 +41,17 @@ class Regressor:
     @property
     def params(self) -> dict[str, Array]:
         """The parameters of both layers, the arrays themselves."""
-        return {f"{n}.{k}": p for n, layer in self.layers.items() for k, p in layer.params.items()}
+        return self.joined("params")
 
     @property
     def grads(self) -> dict[str, Array]:
         """The gradients that the last backward pass left, with the keys of ``params``."""
-        return {f"{n}.{k}": g for n, layer in self.layers.items() for k, g in layer.grads.items()}
+        return self.joined("grads")
+
+    def joined(self, kind: str) -> dict[str, Array]:
+        """Return the layers' ``params`` or ``grads`` in one dict, as ``layer.name``."""
+        parts = {name: getattr(layer, kind) for name, layer in self.layers.items()}
+        return {f"{name}.{k}": a for name, part in parts.items() for k, a in part.items()}
 
     def __call__(self, x: Array, state: Any = None) -> tuple[Array, Any]:
         """Return y (T, B, O) of x (T, B, I), and the state after it."""
@@ -54,7 +59,7 @@ class Regressor:
         return self.linear(h), state
 
     def backward(self, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """Fill ``grads`` from the gradients of y and of the last state; return dx and dstate."""
+        """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         return self.recurrent.backward(self.linear.backward(dy), dstate)
 
 
@@ -68,11 +73,11 @@ class LSTMRegressor(Regressor):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, output_size: int, *, forget_bias: float = 1.0,
+        self, input_size: int, hidden_size: int, output_size: int, *,
+        forget_bias: float = 1.0,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         rng = np.random.default_rng(rng)
-        recurrent = LSTM(
-            input_size, hidden_size, forget_bias=forget_bias, rng=rng, dtype=dtype, device=device
-        )
+        options = {"rng": rng, "dtype": dtype, "device": device}
+        recurrent = LSTM(input_size, hidden_size, forget_bias=forget_bias, **options)
         super().__init__(recurrent, output_size, rng=rng)

@@ -11,7 +11,7 @@ Params = Mapping[str, Array]
 
 
 class Optimizer:
-    """What `SGD` and `Adam` share: the parameters they change in place, and a learning rate.
+    """What `SGD` and `Adam` share: the parameters they change in place, a learning rate.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Adam(Optimizer):
     def __init__(
         self, params: Params, learning_rate: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(params, learning_rate)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam expected betas from 0 to below 1, got {betas}")
@@ -89,7 +89,10 @@ class Adam(Optimizer):
         self.matched(grads)
         self.steps += 1
         beta1, beta2 = self.betas
-        rate, correction = self.learning_rate / (1 - beta1**self.steps), 1 - beta2**self.steps
+        rate, correction = (
+            self.learning_rate / (1 - beta1**self.steps),
+            1 - beta2**self.steps,
+        )
         for name, gradient in grads.items():
             xp, m, v = get_array_module(gradient), self.m[name], self.v[name]
             m += (1 - beta1) * (gradient - m)
@@ -124,7 +127,7 @@ def clip_grad_norm(grads: Params, max_norm: float) -> Array:
 def warmup_exponential(
     rate: float, decay: float, *, warmup: int = 0, floor: float = 0.0
 ) -> Callable[[int], float]:
-    """Schedule: linear from rate / warmup up to rate, then rate * decay**k, not below floor.
+    """Schedule: linear from rate / warmup to rate, then rate * decay**k, not below floor.
 
     Parameters
     ----------
@@ -139,7 +142,9 @@ def warmup_exponential(
     """
     check_positive("warmup_exponential", "rate", rate)
     if not 0 < decay <= 1:
-        raise ValueError(f"warmup_exponential expected decay above 0 and at most 1, got {decay!r}")
+        raise ValueError(
+            f"warmup_exponential expected decay above 0 and at most 1, got {decay!r}"
+        )
 
     def schedule(step: int) -> float:
         if step < warmup:

@@ -17,7 +17,7 @@ LINES = ("-", "--", "-.", ":", "-", "--", "-.")
 
 
 def use_book_style() -> None:
-    """Set matplotlib to the look of the book: 7 by 3.5 inches, text as large as the page's."""
+    """Set matplotlib to the book's look: 7 by 3.5 inches, text as large as the page's."""
     plt.rcParams.update({
         "figure.figsize": (7.0, 3.5), "figure.dpi": 100, "savefig.dpi": 200,
         "figure.constrained_layout.use": True, "figure.facecolor": "white",
@@ -25,7 +25,7 @@ def use_book_style() -> None:
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
         "grid.color": "#dddddd", "lines.linewidth": 2.0, "legend.frameon": False,
         "axes.prop_cycle": plt.cycler(color=COLORS) + plt.cycler(linestyle=LINES),
-    })  # fmt: skip
+    })
 
 
 def plot_losses(
@@ -43,7 +43,9 @@ def plot_losses(
         axes.semilogy(range(1, len(values) + 1), values, label=name)
     for name, value in (baselines or {}).items():
         axes.axhline(value, color="#767676", linestyle=":")
-        axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+        axes.annotate(
+            name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+        )
     axes.set(xlabel="epoch", ylabel="mean squared error")
     axes.legend()
     return axes
@@ -101,9 +103,11 @@ def plot_statistics(statistics: Mapping[str, Any]) -> Axes:
     """
     _, axes = plt.subplots()
     for place, s in enumerate(statistics.values()):
-        axes.plot([place, place], [s.min, s.max], color=COLORS[0], linestyle="-", linewidth=1.0)
+        axes.plot(
+            [place, place], [s.min, s.max], color=COLORS[0], linestyle="-", linewidth=1.0
+        )
         axes.plot([place, place], [s.mean - s.std, s.mean + s.std],
-                  color=COLORS[0], linestyle="-", linewidth=8.0, alpha=0.5)  # fmt: skip
+                  color=COLORS[0], linestyle="-", linewidth=8.0, alpha=0.5)
         axes.plot(place, s.mean, "o", color=COLORS[1])
     axes.set_xticks(range(len(statistics)), list(statistics))
     axes.set(ylabel="value")

@@ -125,11 +125,13 @@ def lstm_forward(
         xp.matmul(weight_hh, h[t], out=product)
         xp.add(z[t], product, out=z[t])
         lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], scale)
-    return features_first(h[1:]), (h[-1].T.copy(), c[-1].T.copy()), LSTMCache(x, gates, h, c, tanh_c)
+    last = h[-1].T.copy(), c[-1].T.copy()
+    return features_first(h[1:]), last, LSTMCache(x, gates, h, c, tanh_c)
 
 
 def lstm_backward(
-    dy: Array, dstate: State, cache: LSTMCache, weight_ih: Array, weight_hh: Array, bias: Array
+    dy: Array, dstate: State, cache: LSTMCache,
+    weight_ih: Array, weight_hh: Array, bias: Array,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time: the steps in reverse order, each once.
 
@@ -203,7 +205,8 @@ def rnn_forward(
 
 
 def rnn_backward(
-    dy: Array, dstate: State, cache: RNNCache, weight_ih: Array, weight_hh: Array, bias: Array
+    dy: Array, dstate: State, cache: RNNCache,
+    weight_ih: Array, weight_hh: Array, bias: Array,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
     xp = get_array_module(dy)
@@ -259,13 +262,8 @@ def gru_forward(
 
 
 def gru_backward(
-    dy: Array,
-    dstate: State,
-    cache: GRUCache,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias: Array,
-    bias_hn: Array,
+    dy: Array, dstate: State, cache: GRUCache,
+    weight_ih: Array, weight_hh: Array, bias: Array, bias_hn: Array,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a GRU; arguments as in `lstm_backward`."""
     xp = get_array_module(dy)
@@ -278,7 +276,8 @@ def gru_backward(
         xp.multiply(dz[t], dh, out=dz[t])
         dh *= update[t]
         dh += weight_hh.T @ dz[t, 1:].reshape(3 * H, B)
-    dzx, dzh = (xp.stack([dz[:, k] for k in blocks], 1) for blocks in ((1, 2, 0), (1, 2, 3)))
-    dx, dweight_ih, dbias = project_backward(dzx.reshape(T, 3 * H, B), x, weight_ih)
-    dweight_hh = recurrent_weight_grad(dzh.reshape(T, 3 * H, B), h[:-1])
+    rows_ih = xp.concatenate([dz[:, 1:3], dz[:, :1]], 1).reshape(T, 3 * H, B)
+    rows_hh = dz[:, 1:].reshape(T, 3 * H, B)
+    dx, dweight_ih, dbias = project_backward(rows_ih, x, weight_ih)
+    dweight_hh = recurrent_weight_grad(rows_hh, h[:-1])
     return dx, (dh.T,), (dweight_ih, dweight_hh, dbias, dz[:, 3].sum((0, 2)))

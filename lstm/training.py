@@ -35,20 +35,21 @@ class History:
 
 
 def check_pair(owner: str, x: Array, y: Array) -> None:
-    """Raise a ValueError unless x and y hold finite values for the same steps and sequences."""
+    """Raise a ValueError unless x and y are finite and of the same steps and sequences."""
     for name, value in (("x", x), ("y", y)):
         if value.dtype.kind == "f" and not get_array_module(value).isfinite(value).all():
             raise ValueError(f"{owner} expected {name} without NaN or infinity, got some")
     if x.shape[:2] != y.shape[:2]:
         raise ValueError(
-            f"{owner} expected y for the steps and sequences of x {x.shape[:2]}, got {y.shape[:2]}"
+            f"{owner} expected y for the steps and sequences of x {x.shape[:2]}, "
+            f"got {y.shape[:2]}"
         )
 
 
 def train_step(
     model: Module, x: Array, y: Array, state: Any, optimizer: Optimizer,
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
-) -> tuple[float, float | None, Any]:  # fmt: skip
+) -> tuple[float, float | None, Any]:
     """Make one update from one stretch of sequences.
 
     Parameters
@@ -73,7 +74,9 @@ def train_step(
     prediction, state = model(x, state)
     value, dy = loss(prediction, y)
     if not math.isfinite(value := float(value)):
-        raise FloatingPointError(f"the loss became {value}; the parameters were not changed")
+        raise FloatingPointError(
+            f"the loss became {value}; the parameters were not changed"
+        )
     model.backward(dy)
     grads = model.grads
     norm = None if clip_norm is None else float(clip_grad_norm(grads, clip_norm))
@@ -84,7 +87,7 @@ def train_step(
 def train_epoch(
     model: Module, x: Array, y: Array, optimizer: Optimizer, *, bptt_length: int,
     groups: Iterable[Array], loss: Loss, clip_norm: float | None,
-) -> tuple[float, list[float]]:  # fmt: skip
+) -> tuple[float, list[float]]:
     """Go through the sequences once; return the mean loss and the gradients' norms.
 
     Each group of sequences is cut along time into stretches of ``bptt_length``: one update
@@ -109,7 +112,7 @@ def fit(
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
     schedule: Callable[[int], float] | None = None,
     rng: np.random.Generator | None = None, progress: bool = False,
-) -> History:  # fmt: skip
+) -> History:
     """Train a model by truncated backpropagation through time.
 
     Parameters
@@ -147,7 +150,7 @@ def fit(
         value, norms = train_epoch(
             model, x, y, optimizer, bptt_length=length,
             groups=batches(B, size, rng), loss=loss, clip_norm=clip_norm,
-        )  # fmt: skip
+        )
         history.loss.append(value)
         history.learning_rate.append(optimizer.learning_rate)
         history.grad_norm += [max(norms)] if norms else []
