@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +29,9 @@ def sine_task(dtype: type = np.float32) -> tuple[Split, Split]:
     train, test : `Split`
     """
     angle = np.linspace(0.0, 4.0 * np.pi, 1001).reshape(-1, 1, 1)
-    waves = (wave(angle).astype(dtype) for wave in (np.sin, np.cos))
-    train, test = (Split(wave[:-1], wave[1:]) for wave in waves)
-    return train, test
+    sine: Array = np.sin(angle).astype(dtype)
+    cosine: Array = np.cos(angle).astype(dtype)
+    return Split(sine[:-1], sine[1:]), Split(cosine[:-1], cosine[1:])
 
 
 def sunspots() -> tuple[Array, Array]:
@@ -41,8 +40,9 @@ def sunspots() -> tuple[Array, Array]:
     The series was taken from statsmodels, whose source is the U.S. National Geophysical
     Data Center (now NOAA NCEI); it is in the public domain.
     """
-    file = resources.files(__package__) / "sunspots.csv"
-    with file.open() as lines:
+    from importlib import resources  # here, because it would double the time of `import lstm`
+
+    with (resources.files(__package__) / "sunspots.csv").open() as lines:
         table = np.loadtxt(lines, delimiter=",", skiprows=1)
     return table[:, 0].astype(int), table[:, 1]
 

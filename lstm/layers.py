@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .recurrence import (
     rnn_forward,
 )
 
-Seed = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"
 
 
 class Layer:
@@ -222,8 +222,9 @@ class LSTM(Recurrent):
     def trace(self) -> LSTMTrace:
         """Return copies of what happened inside the last forward pass."""
         cache = self.kept()
-        gates = (features_first(cache.gates[:, k]) for k in range(4))
-        return LSTMTrace(*gates, features_first(cache.c[1:]), features_first(cache.h[1:]))
+        i, f, g, o = (features_first(cache.gates[:, k]) for k in range(4))
+        c, h = features_first(cache.c[1:]), features_first(cache.h[1:])
+        return LSTMTrace(i, f, g, o, c, h)
 
 
 class RNN(Recurrent):
@@ -272,8 +273,8 @@ class GRU(Recurrent):
     def trace(self) -> GRUTrace:
         """Return copies of what happened inside the last forward pass."""
         cache = self.kept()
-        gates = (features_first(cache.gates[:, k]) for k in range(3))
-        return GRUTrace(*gates, features_first(cache.h[1:]))
+        r, z, n = (features_first(cache.gates[:, k]) for k in range(3))
+        return GRUTrace(r, z, n, features_first(cache.h[1:]))
 
 
 class Linear(Layer):

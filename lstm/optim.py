@@ -31,6 +31,10 @@ class Optimizer:
     def learning_rate(self, value: float) -> None:
         self._learning_rate = check_positive(type(self).__name__, "learning_rate", value)
 
+    def step(self, grads: Params) -> None:
+        """Change every parameter in place, by ``model.grads``."""
+        raise NotImplementedError(f"{type(self).__name__} must define step")
+
     def matched(self, grads: Params) -> Params:
         """Return the gradients, or refuse them if one is missing, unknown or misshapen."""
         given = {name: g.shape for name, g in grads.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import cycler
 from matplotlib.axes import Axes
 
 from .backend import Array, to_numpy
@@ -24,7 +25,7 @@ def use_book_style() -> None:
         "font.size": 12, "axes.titlesize": 13, "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
         "grid.color": "#dddddd", "lines.linewidth": 2.0, "legend.frameon": False,
-        "axes.prop_cycle": plt.cycler(color=COLORS) + plt.cycler(linestyle=LINES),
+        "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=LINES),
     })
 
 

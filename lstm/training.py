@@ -72,8 +72,9 @@ def train_step(
         If the loss is NaN or infinite; the parameters are left as they were.
     """
     prediction, state = model(x, state)
-    value, dy = loss(prediction, y)
-    if not math.isfinite(value := float(value)):
+    scalar, dy = loss(prediction, y)
+    value = float(scalar)
+    if not math.isfinite(value):
         raise FloatingPointError(
             f"the loss became {value}; the parameters were not changed"
         )
