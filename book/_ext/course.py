@@ -1,0 +1,61 @@
+"""Three small things the site needs of Sphinx.
+
+MathJax is served from the site itself. The script is 2.3 MB, so it is not kept in the
+repository: it is copied at build time from the installed package `sphinx-mathjax-offline`
+(MathJax 3.2, Apache 2.0). The full build is the one taken: the shorter `tex-svg.js` loads
+rare macros on demand, and one that does not arrive leaves a whole page unrendered.
+
+On the API page, the fields of named tuples, whose docstrings Python writes, are left out,
+and the words that stand where a type could stand ("name : (T, B, H), gates") stay words:
+Sphinx would look for a page for each of them.
+"""
+
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+PACKAGE = "sphinx-mathjax-offline"
+SCRIPT = "tex-svg-full.js"
+
+
+def copy_mathjax(app: Sphinx) -> None:
+    """Copy the script to `_static/mathjax` of the output, if it is not there."""
+    if app.builder.format != "html":
+        return
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ExtensionError(f"the package {PACKAGE} is not installed: pip install {PACKAGE}")
+    source = Path(spec.origin).parent / "static" / "mathjax" / SCRIPT
+    target = Path(app.outdir) / "_static" / "mathjax" / SCRIPT
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def skip_tuple_fields(app, what, name, obj, skip, options):
+    """Leave out members that Python itself has described as a tuple's fields."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
+def keep_words(app, what, name, obj, options, lines):
+    """Put the words that napoleon took for the type of an attribute back into its text."""
+    for line in [line for line in lines if re.match(r":(vartype \w+|type):", line)]:
+        lines.remove(line)
+        kind, words = line[1:].split(":", 1)
+        if kind == "type":  # a property: "words: text"
+            lines[0] = f"{words.strip()}: {lines[0]}"
+        else:
+            start = f":ivar {kind.split()[1]}:"
+            at = next(k for k, other in enumerate(lines) if other.startswith(start))
+            lines[at] = f"{lines[at].rstrip()} {words.strip()}"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", copy_mathjax)
+    app.connect("autodoc-skip-member", skip_tuple_fields)
+    app.connect("autodoc-process-docstring", keep_words, priority=600)  # after napoleon
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
