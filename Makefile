@@ -1,0 +1,54 @@
+# The commands of the project. PYTHON makes the environment: make test PYTHON=python3.13
+PYTHON ?= python3
+EXTRAS := plot,train,book,test
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := 2.13.0
+READY := .venv/ready
+SITE := _build/site
+
+export LC_ALL := C.UTF-8
+export PYTHONUTF8 := 1
+# Cells draw into their outputs, whatever the caller's matplotlib does.
+unexport MPLBACKEND
+
+.PHONY: help book test weave notebooks bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(PIP) -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+# Built anew each time: on top of an older build, Sphinx is silent about pages that did not change.
+$(SITE): $(READY) _config.yml _toc.yml $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc')
+	rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build/html; exit 1; }
+	touch $@
+
+book: $(SITE)  ## build the site into _build/html
+	@echo "The site: $(CURDIR)/_build/html/index.html"
+
+# Two processes on the two cores of a small machine: more threads in each would only wait for each other.
+test: export OPENBLAS_NUM_THREADS := 1
+test: $(SITE)  ## test the package, every notebook and the site
+	$(BIN)/python book/weave.py --check
+	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadfile -q
+
+weave: $(READY)  ## write the package's text into the woven cells
+	$(BIN)/python book/weave.py
+
+notebooks: weave  ## weave, execute every chapter in order, store the outputs
+	$(BIN)/python book/run.py
+
+bench: $(READY)  ## time the package against PyTorch, which it installs
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) -c constraints.txt torch==$(TORCH)
+	$(BIN)/python benchmarks/compare.py
+
+clean:  ## remove what the others made
+	rm -rf .venv _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
+	find . -name __pycache__ -prune -exec rm -rf {} +
