@@ -24,7 +24,7 @@ def sigmoid(x: Array) -> Array:
     Returns
     -------
     array of x's shape and dtype, from 0 to 1; the absolute error is one unit of
-    the dtype's precision at 1, so the far left tail is 0.
+    the dtype's precision at 1, so the far left tail is 0 or one such unit.
     """
     xp = get_array_module(x)
     return 0.5 * xp.tanh(0.5 * x) + 0.5

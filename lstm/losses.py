@@ -20,8 +20,8 @@ def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If the shapes differ: (T, B, 1) against (T, B) would broadcast to (T, B, B)-like
-        nonsense without an error.
+        If the shapes differ: (T, 1, 1) against (T, 1) would broadcast to (T, T, 1),
+        every step compared with every other.
     """
     if y.shape != target.shape:
         raise ValueError(
