@@ -55,14 +55,39 @@ def relative_error(a: Array, b: Array) -> float:
     return float(abs(a - b).max() / scale) if scale > 0 else 0.0
 
 
+def random_loss(
+    layer: Module, x: Array, state: Any, rng: np.random.Generator
+) -> tuple[Callable[[], float], dict[str, Array]]:
+    """Return a loss that looks at all that a layer returns, and its gradients.
+
+    The loss is the sum of all outputs and last states, each entry times a random weight,
+    so that its gradient reaches every parameter from every side.
+
+    Returns
+    -------
+    loss : computes its value from the present content of x, state and parameters
+    gradients : by the layer's backward pass: of x, each part of the state, each parameter
+    """
+
+    def outputs() -> list[Array]:
+        y, last = layer(x, state)
+        return [to_numpy(part) for part in named_parts("y", "state", y, last).values()]
+
+    weights = [rng.normal(size=part.shape) for part in outputs()]
+    dy, *dlast = (to_device(weight, device_of(x)) for weight in weights)
+    dx, dstate = layer.backward(dy, tuple(dlast) if len(dlast) > 1 else dlast[0])
+
+    def loss() -> float:
+        return sum(float((w * part).sum()) for w, part in zip(weights, outputs()))
+
+    return loss, {**named_parts("x", "state", dx, dstate), **layer.grads}
+
+
 def gradient_check(
     layer: Module, x: Array, state: Any = None, *,
     rng: np.random.Generator, step: float = 1e-5,
 ) -> dict[str, float]:
-    """Compare a layer's backward pass with central differences.
-
-    The loss is the sum of all outputs and last states, each entry times a random weight,
-    so that its gradient reaches every parameter from every side.
+    """Compare a layer's backward pass with central differences of a `random_loss`.
 
     Parameters
     ----------
@@ -86,19 +111,7 @@ def gradient_check(
     for name, array in arrays.items():
         if array.dtype != np.float64:
             raise TypeError(f"gradient_check expected {name} in float64, got {array.dtype}")
-
-    def outputs() -> list[Array]:
-        y, last = layer(x, state)
-        return [to_numpy(part) for part in named_parts("y", "state", y, last).values()]
-
-    weights = [rng.normal(size=part.shape) for part in outputs()]
-    dy, *dlast = (to_device(weight, device_of(x)) for weight in weights)
-    dx, dstate = layer.backward(dy, tuple(dlast) if len(dlast) > 1 else dlast[0])
-    exact = {**named_parts("x", "state", dx, dstate), **layer.grads}
-
-    def loss() -> float:
-        return sum(float((w * part).sum()) for w, part in zip(weights, outputs()))
-
+    loss, exact = random_loss(layer, x, state, rng)
     return {
         name: relative_error(to_numpy(exact[name]), numerical_gradient(loss, array, step))
         for name, array in arrays.items()

@@ -88,7 +88,9 @@ def lstm_step(
     xp.multiply(o, tanh_c, out=h)
 
 
-def lstm_partials(gates: Array, c_prev: Array, tanh_c: Array) -> tuple[Array, Array]:
+def lstm_partials(
+    gates: Array, c_prev: Array, tanh_c: Array, dz: Array, dh_dc: Array
+) -> None:
     """Factors of the backward step that need no gradient, for any number of steps at once.
 
     Parameters
@@ -96,21 +98,20 @@ def lstm_partials(gates: Array, c_prev: Array, tanh_c: Array) -> tuple[Array, Ar
     gates : (4, ...) the gates i, f, g, o
     c_prev : (...) cell state before the step
     tanh_c : (...) tanh of the cell state after it
-
-    Returns
-    -------
-    dz : (4, ...) derivative of c with respect to the pre-activations of i, f and g,
-        and of h with respect to that of o; laid out in memory as ``gates`` is
-    dh_dc : (...) derivative of h with respect to c
+    dz : (4, ...) filled with the derivative of c with respect to the pre-activations of
+        i, f and g, and of h with respect to that of o
+    dh_dc : (...) filled with the derivative of h with respect to c
     """
     xp = get_array_module(gates)
     i, f, g, o = gates
-    dz = xp.empty_like(gates)
-    dz[0] = sigmoid_grad(i) * g
-    dz[1] = sigmoid_grad(f) * c_prev
-    dz[2] = tanh_grad(g) * i
-    dz[3] = sigmoid_grad(o) * tanh_c
-    return dz, o * tanh_grad(tanh_c)
+    for s, ds, partner in ((i, dz[0], g), (f, dz[1], c_prev), (o, dz[3], tanh_c)):
+        xp.subtract(1.0, s, out=ds)  # sigmoid_grad(s) * partner
+        ds *= s
+        ds *= partner
+    for t, dt, partner in ((g, dz[2], i), (tanh_c, dh_dc, o)):
+        xp.multiply(t, t, out=dt)  # tanh_grad(t) * partner
+        xp.subtract(1.0, dt, out=dt)
+        dt *= partner
 
 
 def lstm_step_backward(dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array) -> None:
@@ -121,11 +122,12 @@ def lstm_step_backward(dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array) 
     dh : (...) gradient of the loss with respect to h
     dc : (...) the same for c, from the step after; becomes that for c_prev
     dz, dh_dc : (4, ...) and (...) from `lstm_partials`; dz becomes the gradient
-        with respect to the pre-activations
+        with respect to the pre-activations, dh_dc is overwritten
     f : (...) forget gate
     """
     dz_ifg, dz_o = dz[:3], dz[3]
-    dc += dh * dh_dc
+    dh_dc *= dh
+    dc += dh_dc
     dz_ifg *= dc
     dz_o *= dh
     dc *= f
@@ -158,7 +160,7 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
     h += n
 
 
-def gru_partials(gates: Array, zh_n: Array, h_prev: Array) -> Array:
+def gru_partials(gates: Array, zh_n: Array, h_prev: Array, dz: Array) -> None:
     """Derivatives of h by the pre-activations, for any number of steps at once.
 
     Parameters
@@ -166,17 +168,20 @@ def gru_partials(gates: Array, zh_n: Array, h_prev: Array) -> Array:
     gates : (3, ...) the gates r, z, n
     zh_n : (...) the hidden state's part of n's pre-activation
     h_prev : (...) hidden state before the step
-
-    Returns
-    -------
-    (4, ...) with respect to n's pre-activation, r's, z's, and zh_n: the last three
-    are the rows that the recurrent weights made, side by side for their product
+    dz : (4, ...) filled with the derivatives with respect to n's pre-activation, r's, z's,
+        and zh_n: the last three are the rows that the recurrent weights made, side by
+        side for their product
     """
     xp = get_array_module(gates)
-    r, update, n = gates
-    dz = xp.empty_like(gates, shape=(4, *gates.shape[1:]))
-    dz[0] = (1.0 - update) * tanh_grad(n)
-    dz[1] = dz[0] * zh_n * sigmoid_grad(r)
-    dz[2] = (h_prev - n) * sigmoid_grad(update)
-    dz[3] = dz[0] * r
-    return dz
+    (r, update, n), (dn, dr, dupdate, dzh_n) = gates, dz
+    xp.subtract(1.0, update, out=dupdate)
+    xp.multiply(n, n, out=dn)
+    xp.subtract(1.0, dn, out=dn)
+    dn *= dupdate  # (1 - z) tanh_grad(n)
+    dupdate *= update
+    xp.subtract(h_prev, n, out=dzh_n)
+    dupdate *= dzh_n  # (h_prev - n) sigmoid_grad(z)
+    xp.multiply(dn, r, out=dzh_n)
+    xp.subtract(1.0, r, out=dr)
+    dr *= dzh_n
+    dr *= zh_n  # dn zh_n sigmoid_grad(r)

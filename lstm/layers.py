@@ -12,6 +12,7 @@ from .checks import check_floats, check_shape, check_size
 from .initializers import lecun_normal, lstm_bias
 from .recurrence import (
     State,
+    Workspace,
     features_first,
     gru_backward,
     gru_forward,
@@ -54,6 +55,7 @@ class Layer:
         """Drop the gradients and what the last forward pass kept."""
         self.grads: dict[str, Array] = {}
         self._cache: Any = None
+        self._workspace = Workspace()
 
     @property
     def name(self) -> str:
@@ -164,7 +166,7 @@ class Recurrent(Layer):
         """Run over x (T, B, I) from a state, None for zeros; return y (T, B, H), state."""
         x = self.checked("x", x, time=None, batch=None, features=self.input_size)
         parts = unpack_state(self.name, self.state_names, state, x, self.hidden_size)
-        y, parts, self._cache = self.run(x, parts, *self.params.values())
+        y, parts, self._cache = self.run(x, parts, *self.params.values(), self._workspace)
         return y, pack_state(parts)
 
     def backward(self, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
@@ -173,7 +175,10 @@ class Recurrent(Layer):
         dy = self.checked("dy", dy, time=T, batch=B, hidden=self.hidden_size)
         names = tuple(f"d{name}" for name in self.state_names)
         parts = unpack_state(self.name, names, dstate, dy, self.hidden_size)
-        dx, parts, grads = self.run_backward(dy, parts, self._cache, *self.params.values())
+        weights = self.params.values()
+        dx, parts, grads = self.run_backward(
+            dy, parts, self._cache, *weights, self._workspace
+        )
         self.grads = dict(zip(self.params, grads))
         return dx, pack_state(parts)
 

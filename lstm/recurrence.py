@@ -5,7 +5,8 @@ first and the batch last, (time, blocks * H, B), so that each gate is one contig
 
 Each pair has the same signature: ``forward(x, state, *weights)`` returns
 ``y, state, cache``, and ``backward(dy, dstate, cache, *weights)`` returns
-``dx, dstate, dweights``; states are tuples of (B, H).
+``dx, dstate, dweights``; states are tuples of (B, H). Both take a `Workspace`, for callers
+that call again and do not need the cache of the call before.
 """
 
 from __future__ import annotations
@@ -21,19 +22,59 @@ from .gates import (
     lstm_partials,
     lstm_step,
     lstm_step_backward,
-    tanh_grad,
 )
 
 State: TypeAlias = tuple[Array, ...]
 
 
-def features_first(a: Array) -> Array:
-    """Copy (T, B, F) to (T, F, B), contiguous; and the other way round."""
-    xp = get_array_module(a)
-    return xp.ascontiguousarray(a.swapaxes(1, 2))
+class Workspace:
+    """Arrays for intermediate results, kept by name from call to call.
+
+    The system hands out new memory a page at a time when it is first written, which can
+    take longer than the arithmetic that writes it.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], like: Array) -> Array:
+        """Return the array of a name, its content arbitrary; made anew if it does not fit.
+
+        Parameters
+        ----------
+        name : the same name gives the same memory
+        shape : of the array
+        like : an array of the wanted dtype and device
+        """
+        kept = self.arrays.get(name)
+        if kept is None or kept.shape != shape or kept.dtype != like.dtype:
+            kept = get_array_module(like).empty(shape, like.dtype)
+            self.arrays[name] = kept
+        return kept
 
 
-def project(x: Array, weight: Array, bias: Array) -> Array:
+def features_first(a: Array, out: Array | None = None) -> Array:
+    """Copy (T, B, F) to (T, F, B), contiguous, into ``out`` if given; and the other way round."""
+    turned = a.swapaxes(1, 2)
+    if out is None:
+        return get_array_module(a).ascontiguousarray(turned)
+    out[...] = turned
+    return out
+
+
+def side_by_side(a: Array, out: Array) -> Array:
+    """Copy (T, rows, B) to (rows, T * B), the columns of all steps one after another.
+
+    Parameters
+    ----------
+    a : (T, rows, B)
+    out : (rows, T, B), filled
+    """
+    out[...] = a.swapaxes(0, 1)
+    return out.reshape(len(out), -1)
+
+
+def project(x: Array, weight: Array, bias: Array, z: Array) -> None:
     """Multiply the inputs of all time steps by the weights before the loop starts.
 
     Parameters
@@ -41,15 +82,11 @@ def project(x: Array, weight: Array, bias: Array) -> Array:
     x : (T, B, I)
     weight : (rows, I)
     bias : (rows,)
-
-    Returns
-    -------
-    (T, rows, B)
+    z : (T, rows, B), filled
     """
     xp = get_array_module(x)
-    z = xp.matmul(weight, x.swapaxes(1, 2))
+    xp.matmul(weight, x.swapaxes(1, 2), out=z)
     z += bias[:, None]
-    return z
 
 
 def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
@@ -57,7 +94,7 @@ def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, 
 
     Parameters
     ----------
-    dz : (T, rows, B)
+    dz : (rows, T * B), from `side_by_side`
     x : (T, B, I)
     weight : (rows, I)
 
@@ -65,25 +102,8 @@ def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, 
     -------
     (T, B, I), (rows, I), (rows,)
     """
-    dz = features_first(dz).reshape(-1, weight.shape[0])
-    dx = (dz @ weight).reshape(x.shape)
-    return dx, dz.T @ x.reshape(len(dz), -1), dz.sum(0)
-
-
-def recurrent_weight_grad(dz: Array, h: Array) -> Array:
-    """Gradient of the recurrent weights as one product over all time steps.
-
-    Parameters
-    ----------
-    dz : (T, rows, B)
-    h : (T, H, B) the hidden state before each step
-
-    Returns
-    -------
-    (rows, H)
-    """
-    dz = features_first(dz).reshape(-1, dz.shape[1])
-    return dz.T @ features_first(h).reshape(len(dz), -1)
+    dx = (dz.T @ weight).reshape(x.shape)
+    return dx, dz @ x.reshape(-1, x.shape[2]), dz.sum(1)
 
 
 class LSTMCache(NamedTuple):
@@ -97,7 +117,8 @@ class LSTMCache(NamedTuple):
 
 
 def lstm_forward(
-    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None,
 ) -> tuple[Array, State, LSTMCache]:
     """Run an LSTM over a sequence.
 
@@ -106,6 +127,7 @@ def lstm_forward(
     x : (T, B, I)
     state : h and c, each (B, H)
     weight_ih, weight_hh, bias : (4H, I), (4H, H), (4H,), blocks i, f, g, o
+    workspace : holds the cache, which the next call with it overwrites; None for new memory
 
     Returns
     -------
@@ -113,14 +135,14 @@ def lstm_forward(
     state : the last h and c
     cache : for `lstm_backward`
     """
-    xp = get_array_module(x)
+    xp, take = get_array_module(x), (workspace or Workspace()).take
     (T, B, _), H = x.shape, weight_hh.shape[1]
-    z = project(x, weight_ih, bias)
-    gates, product = z.reshape(T, 4, H, B), xp.empty_like(z[0])
-    scale = gate_scale(gates[0])
-    h, c = (xp.empty((T + 1, H, B), x.dtype) for _ in "hc")
-    tanh_c = xp.empty((T, H, B), x.dtype)
+    gates, product = take("gates", (T, 4, H, B), x), take("product", (4 * H, B), x)
+    h, c = take("h", (T + 1, H, B), x), take("c", (T + 1, H, B), x)
+    tanh_c = take("tanh_c", (T, H, B), x)
+    z, scale = gates.reshape(T, 4 * H, B), gate_scale(gates[0])
     h[0], c[0] = (s.T for s in state)
+    project(x, weight_ih, bias, z)
     for t in range(T):
         xp.matmul(weight_hh, h[t], out=product)
         xp.add(z[t], product, out=z[t])
@@ -131,7 +153,7 @@ def lstm_forward(
 
 def lstm_backward(
     dy: Array, dstate: State, cache: LSTMCache,
-    weight_ih: Array, weight_hh: Array, bias: Array,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time: the steps in reverse order, each once.
 
@@ -139,8 +161,8 @@ def lstm_backward(
     ----------
     dy : (T, B, H) gradient of the loss with respect to y
     dstate : the same for the last h and c, each (B, H)
-    cache : from `lstm_forward`
-    weight_ih, weight_hh, bias : as there
+    cache : from `lstm_forward`, left as it is
+    weight_ih, weight_hh, bias, workspace : as there
 
     Returns
     -------
@@ -152,18 +174,21 @@ def lstm_backward(
     ----------
     Werbos (1990); derived in the chapter on backpropagation through time.
     """
-    xp = get_array_module(dy)
+    xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, gates, h, c, tanh_c = cache
-    dz, dh_dc = lstm_partials(gates.swapaxes(0, 1), c[:-1], tanh_c)
-    dz, f, dy = dz.swapaxes(0, 1), gates[:, 1], features_first(dy)
-    rows = dz.reshape(len(dz), -1, dz.shape[-1])
+    (T, _, H, B), f = gates.shape, gates[:, 1]
+    dz, dh_dc = take("dz", gates.shape, dy), take("dh_dc", tanh_c.shape, dy)
+    lstm_partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
+    rows, dy = dz.reshape(T, 4 * H, B), features_first(dy, take("dy", tanh_c.shape, dy))
     dh, dc = (s.T.copy() for s in dstate)
-    for t in reversed(range(len(dy))):
+    for t in reversed(range(T)):
         dh += dy[t]
         lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
         xp.matmul(weight_hh.T, rows[t], out=dh)
-    dx, dweight_ih, dbias = project_backward(rows, x, weight_ih)
-    return dx, (dh.T, dc.T), (dweight_ih, recurrent_weight_grad(rows, h[:-1]), dbias)
+    columns = side_by_side(rows, take("columns", (4 * H, T, B), dy))
+    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
+    return dx, (dh.T, dc.T), (dweight_ih, columns @ before.T, dbias)
 
 
 class RNNCache(NamedTuple):
@@ -174,7 +199,8 @@ class RNNCache(NamedTuple):
 
 
 def rnn_forward(
-    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None,
 ) -> tuple[Array, State, RNNCache]:
     """Run a plain RNN, h = tanh(W x + U h + b), over a sequence.
 
@@ -183,6 +209,7 @@ def rnn_forward(
     x : (T, B, I)
     state : h alone, (B, H)
     weight_ih, weight_hh, bias : (H, I), (H, H), (H,)
+    workspace : as in `lstm_forward`
 
     Returns
     -------
@@ -192,11 +219,12 @@ def rnn_forward(
     ----------
     Elman (1990).
     """
-    xp = get_array_module(x)
+    xp, take = get_array_module(x), (workspace or Workspace()).take
     (T, B, _), H = x.shape, weight_hh.shape[1]
-    z = project(x, weight_ih, bias)
-    h, product = xp.empty((T + 1, H, B), x.dtype), xp.empty((H, B), x.dtype)
+    z, product = take("z", (T, H, B), x), take("product", (H, B), x)
+    h = take("h", (T + 1, H, B), x)
     h[0] = state[0].T
+    project(x, weight_ih, bias, z)
     for t in range(T):
         xp.matmul(weight_hh, h[t], out=product)
         product += z[t]
@@ -206,18 +234,23 @@ def rnn_forward(
 
 def rnn_backward(
     dy: Array, dstate: State, cache: RNNCache,
-    weight_ih: Array, weight_hh: Array, bias: Array,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
-    xp = get_array_module(dy)
+    xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, h = cache
-    dz, dy, dh = tanh_grad(h[1:]), features_first(dy), dstate[0].T.copy()
-    for t in reversed(range(len(dy))):
+    (T, H, B), dh = h[1:].shape, dstate[0].T.copy()
+    dz = xp.multiply(h[1:], h[1:], out=take("dz", (T, H, B), dy))
+    xp.subtract(1.0, dz, out=dz)  # tanh_grad(h) of every step
+    dy = features_first(dy, take("dy", (T, H, B), dy))
+    for t in reversed(range(T)):
         dh += dy[t]
         xp.multiply(dz[t], dh, out=dz[t])
         xp.matmul(weight_hh.T, dz[t], out=dh)
-    dx, dweight_ih, dbias = project_backward(dz, x, weight_ih)
-    return dx, (dh.T,), (dweight_ih, recurrent_weight_grad(dz, h[:-1]), dbias)
+    columns = side_by_side(dz, take("columns", (H, T, B), dy))
+    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
+    return dx, (dh.T,), (dweight_ih, columns @ before.T, dbias)
 
 
 class GRUCache(NamedTuple):
@@ -230,7 +263,8 @@ class GRUCache(NamedTuple):
 
 
 def gru_forward(
-    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array, bias_hn: Array
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    bias_hn: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, GRUCache]:
     """Run a GRU over a sequence.
 
@@ -240,19 +274,19 @@ def gru_forward(
     state : h alone, (B, H)
     weight_ih, weight_hh, bias : (3H, I), (3H, H), (3H,), blocks r, z, n
     bias_hn : (H,) bias of the recurrent part of n, which r multiplies
+    workspace : as in `lstm_forward`
 
     Returns
     -------
     y, state, cache : as in `lstm_forward`
     """
-    xp = get_array_module(x)
+    xp, take = get_array_module(x), (workspace or Workspace()).take
     (T, B, _), H = x.shape, weight_hh.shape[1]
-    gates = project(x, weight_ih, bias).reshape(T, 3, H, B)
-    product = xp.empty((3, H, B), x.dtype)
+    gates, product = take("gates", (T, 3, H, B), x), take("product", (3, H, B), x)
+    zh_n, h = take("zh_n", (T, H, B), x), take("h", (T + 1, H, B), x)
     scale = gate_scale(product, GRU_SCALE)
-    zh_n = xp.empty((T, H, B), x.dtype)
-    h = xp.empty((T + 1, H, B), x.dtype)
     h[0] = state[0].T
+    project(x, weight_ih, bias, gates.reshape(T, 3 * H, B))
     for t in range(T):
         xp.matmul(weight_hh, h[t], out=product.reshape(3 * H, B))
         xp.add(gates[t, :2], product[:2], out=gates[t, :2])
@@ -262,22 +296,26 @@ def gru_forward(
 
 
 def gru_backward(
-    dy: Array, dstate: State, cache: GRUCache,
-    weight_ih: Array, weight_hh: Array, bias: Array, bias_hn: Array,
+    dy: Array, dstate: State, cache: GRUCache, weight_ih: Array, weight_hh: Array,
+    bias: Array, bias_hn: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a GRU; arguments as in `lstm_backward`."""
-    xp = get_array_module(dy)
+    xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, gates, zh_n, h = cache
-    dz = gru_partials(gates.swapaxes(0, 1), zh_n, h[:-1]).swapaxes(0, 1)
-    update, dy, dh = gates[:, 1], features_first(dy), dstate[0].T.copy()
-    T, _, H, B = dz.shape
+    (T, H, B), dh = zh_n.shape, dstate[0].T.copy()
+    dz, product = take("dz", (T, 4, H, B), dy), take("dproduct", (H, B), dy)
+    gru_partials(gates.swapaxes(0, 1), zh_n, h[:-1], dz.swapaxes(0, 1))
+    update, dy = gates[:, 1], features_first(dy, take("dy", zh_n.shape, dy))
     for t in reversed(range(T)):
         dh += dy[t]
         xp.multiply(dz[t], dh, out=dz[t])
         dh *= update[t]
-        dh += weight_hh.T @ dz[t, 1:].reshape(3 * H, B)
-    rows_ih = xp.concatenate([dz[:, 1:3], dz[:, :1]], 1).reshape(T, 3 * H, B)
-    rows_hh = dz[:, 1:].reshape(T, 3 * H, B)
-    dx, dweight_ih, dbias = project_backward(rows_ih, x, weight_ih)
-    dweight_hh = recurrent_weight_grad(rows_hh, h[:-1])
-    return dx, (dh.T,), (dweight_ih, dweight_hh, dbias, dz[:, 3].sum((0, 2)))
+        xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
+        dh += product
+    columns = side_by_side(dz.reshape(T, 4 * H, B), take("columns", (4 * H, T, B), dy))
+    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
+    dx, *dinput = project_backward(columns[: 3 * H], x, n_first)
+    dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
+    dweights = dweight_ih, columns[H:] @ before.T, dbias, columns[3 * H :].sum(1)
+    return dx, (dh.T,), dweights

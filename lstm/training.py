@@ -33,6 +33,12 @@ class History:
     grad_norm: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
 
+    def add(self, loss: float, norms: list[float], rate: float) -> None:
+        """Append what an epoch brought."""
+        self.loss.append(loss)
+        self.grad_norm += [max(norms)] if norms else []
+        self.learning_rate.append(rate)
+
 
 def check_pair(owner: str, x: Array, y: Array) -> None:
     """Raise a ValueError unless x and y are finite and of the same steps and sequences."""
@@ -114,37 +120,30 @@ def fit(
     schedule: Callable[[int], float] | None = None,
     rng: np.random.Generator | None = None, progress: bool = False,
 ) -> History:
-    """Train a model by truncated backpropagation through time.
+    """Train a model by truncated backpropagation through time; return its `History`.
 
     Parameters
     ----------
     model, optimizer : the optimizer was made with ``model.params``
     x, y : (T, B, I) and (T, B, O)
     epochs : how often to go through the data
-    bptt_length : steps after which to update and cut the gradient, while the state is
-        carried on; None for all T
+    bptt_length : steps between updates, where the gradient is cut and the state carried
+        on; None for all T
     batch_size : sequences per update, None for all B
     loss, clip_norm : as in `train_step`
     schedule : learning rate by epoch; None keeps the optimizer's
     rng : shuffles the sequences every epoch; None keeps their order
     progress : show a bar (needs tqdm; silent where the output is no terminal)
 
-    Returns
-    -------
-    History
-
     Raises
     ------
-    ValueError
-        If x or y holds NaN or infinity, or they differ in steps or sequences.
-    FloatingPointError
-        If the loss becomes NaN or infinite.
+    ValueError, FloatingPointError
+        If x or y is not finite or their steps or batch differ; if the loss is not finite.
     """
     check_pair("fit", x, y)
-    T, B = x.shape[:2]
+    (T, B), history = x.shape[:2], History()
     length = check_size("fit", "bptt_length", T if bptt_length is None else bptt_length)
     size = check_size("fit", "batch_size", B if batch_size is None else batch_size)
-    history = History()
     for epoch in progress_bar(check_size("fit", "epochs", epochs), progress):
         if schedule is not None:
             optimizer.learning_rate = schedule(epoch)
@@ -152,9 +151,7 @@ def fit(
             model, x, y, optimizer, bptt_length=length,
             groups=batches(B, size, rng), loss=loss, clip_norm=clip_norm,
         )
-        history.loss.append(value)
-        history.learning_rate.append(optimizer.learning_rate)
-        history.grad_norm += [max(norms)] if norms else []
+        history.add(value, norms, optimizer.learning_rate)
     return history
 
 

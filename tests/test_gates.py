@@ -66,7 +66,8 @@ def test_lstm_step_backward_matches_central_differences(rng):
     z, c_prev = rng.normal(size=(4, 5, 3)), rng.normal(size=(5, 3))
     dh, dc = rng.normal(size=(2, 5, 3))
     activated, _, _, tanh_c = lstm_outputs(z, c_prev)
-    dz, dh_dc = gates.lstm_partials(activated, c_prev, tanh_c)
+    dz, dh_dc = np.empty_like(z), np.empty_like(c_prev)
+    gates.lstm_partials(activated, c_prev, tanh_c, dz, dh_dc)
     dc_prev = dc.copy()
     gates.lstm_step_backward(dh, dc_prev, dz, dh_dc, activated[1])
     from naive import central_differences

@@ -17,10 +17,10 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_layers.py", "test_model.py
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
     "gates swapped backward": (
-        "gates.py", "i, f, g, o = gates\n    dz", "f, i, g, o = gates\n    dz"),
-    "a gate without its derivative": ("gates.py", "dz[3] = sigmoid_grad(o) * tanh_c", "dz[3] = tanh_c * 1.0"),
-    "no tanh between cell and output": ("gates.py", "return dz, o * tanh_grad(tanh_c)", "return dz, o * 1.0"),
-    "the carried cell gradient dropped": ("gates.py", "dc += dh * dh_dc", "dc[...] = dh * dh_dc"),
+        "gates.py", "i, f, g, o = gates\n    for", "f, i, g, o = gates\n    for"),
+    "a gate without its derivative": ("gates.py", "        ds *= s\n", ""),
+    "no tanh between cell and output": ("gates.py", "(tanh_c, dh_dc, o)", "(0.0 * tanh_c, dh_dc, o)"),
+    "the carried cell gradient dropped": ("gates.py", "dc += dh_dc", "dc[...] = dh_dc"),
     "the forget gate missing on the way back": ("gates.py", "    dc *= f\n", ""),
     "a transposed recurrent weight": (
         "recurrence.py", "xp.matmul(weight_hh.T, rows[t], out=dh)",
@@ -30,9 +30,13 @@ FAULTS = {
     "the first state forgotten": (
         "recurrence.py", "h[0], c[0] = (s.T for s in state)", "h[0], c[0] = (0.0 * s.T for s in state)"),
     "weights' gradient from the wrong hidden state": (
-        "recurrence.py", "recurrent_weight_grad(rows, h[:-1])", "recurrent_weight_grad(rows, h[1:])"),
+        "recurrence.py", "side_by_side(h[:-1]", "side_by_side(h[1:]"),
     "the bias summed over time alone": (
-        "recurrence.py", "dz.sum(0)", "dz[: len(x)].sum(0)"),
+        "recurrence.py", "dz.sum(1)", "dz[:, : len(x)].sum(1)"),
+    "memory of one size used for another": ("recurrence.py", "kept.shape != shape", "kept.size < 0"),
+    "outputs in memory that is used again": (
+        "recurrence.py", "return get_array_module(a).ascontiguousarray(turned)", "return turned"),
+    "the GRU's update gate without its derivative": ("gates.py", "    dupdate *= update\n", ""),
     "the GRU's reset gate outside": ("gates.py", "xp.multiply(r, zh_n, out=h)", "xp.multiply(update, zh_n, out=h)"),
     "the GRU's carried part dropped": ("recurrence.py", "        dh *= update[t]\n", "        dh *= 0.0\n"),
     "a readout without its gradient in time": ("layers.py", "rows.sum(0)", "rows[:1].sum(0)"),

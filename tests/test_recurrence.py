@@ -109,3 +109,35 @@ def test_inputs_are_not_modified_and_results_do_not_alias(kind):
     np.testing.assert_array_equal(first, again)
     for a, b in zip(arrays, before):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_workspace_changes_no_result_and_no_earlier_one(kind):
+    forward, backward = functions(kind)
+    workspace, earlier = recurrence.Workspace(), []
+    for T, B, dtype in [(5, 2, float), (5, 2, float), (3, 4, float), (3, 4, np.float32), (5, 2, float)]:
+        x, state, weights = problem(kind, T, B, seed=len(earlier), dtype=dtype)
+        dy = np.random.default_rng(T).normal(size=(T, B, H)).astype(dtype)
+        results = []
+        for memory in (recurrence.Workspace(), workspace):
+            y, last, cache = forward(x, state, *weights, memory)
+            dx, dstate, dweights = backward(dy, last, cache, *weights, memory)
+            results.append([y, *last, dx, *dstate, *dweights])
+        earlier.append(results)
+    for fresh, reused in earlier:  # compared at the end, when the memory was used again
+        for a, b in zip(fresh, reused):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_workspace_is_filled_once(kind):
+    x, state, weights = problem(kind, 5, 2)
+    forward, backward = functions(kind)
+    workspace = recurrence.Workspace()
+    for call in range(2):
+        y, last, cache = forward(x, state, *weights, workspace)
+        backward(y, last, cache, *weights, workspace)
+        if call == 0:
+            before = dict(workspace.arrays)
+    assert before.keys() == workspace.arrays.keys()
+    assert all(workspace.arrays[name] is array for name, array in before.items())
