@@ -3,9 +3,9 @@
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import sine_task, sunspots, windows
 from .diagnostics import gradient_check
-from .layers import GRU, LSTM, RNN, Linear
+from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
-from .model import LSTMRegressor, Regressor
+from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
 from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
 from .training import evaluate, fit
 
@@ -17,6 +17,9 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "Classifier",
+    "Dropout",
+    "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
     "Regressor",

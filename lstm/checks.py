@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .backend import Array, device_of
+import numpy as np
+
+from .backend import Array, device_of, to_device, to_numpy
 
 
 def check_size(owner: str, name: str, value: Any) -> int:
@@ -34,6 +36,41 @@ def check_positive(owner: str, name: str, value: float) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{owner} expected {name} above 0 and finite, got {value!r}")
     return value
+
+
+def check_fraction(owner: str, name: str, value: float) -> float:
+    """Return a number from 0 to below 1.
+
+    Raises
+    ------
+    ValueError
+        If it is outside that range or not a number.
+    """
+    if not 0 <= value < 1:
+        raise ValueError(f"{owner} expected {name} from 0 to below 1, got {value!r}")
+    return value
+
+
+def check_lengths(owner: str, lengths: Any, x: Array) -> Array | None:
+    """Return the lengths (B,) of sequences x (T, B, ...), on x's device; None for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no whole numbers, not one for each sequence, or not from 1 to T.
+    """
+    if lengths is None:
+        return None
+    (T, B), values = x.shape[:2], np.asarray(to_numpy(lengths))
+    if values.dtype.kind not in "iu":
+        raise TypeError(f"{owner} expected lengths as whole numbers, got {values.dtype}")
+    if values.shape != (B,):
+        raise ValueError(f"{owner} expected lengths of shape ({B},), got {values.shape}")
+    if values.min() < 1 or values.max() > T:
+        raise ValueError(
+            f"{owner} expected lengths from 1 to {T}, got {values.min()} to {values.max()}"
+        )
+    return to_device(values.astype(np.int64), device_of(x))
 
 
 def check_floats(owner: str, name: str, value: Any, device: str) -> Array:

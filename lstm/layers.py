@@ -1,14 +1,13 @@
-"""Layers: parameters, their gradients, and checks, around the functions of `recurrence`."""
+"""Layers: parameters, their gradients, and checks, around the functions of `stack`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .backend import Array, device_of, get_array_module, resolve_device, to_device
-from .checks import check_floats, check_shape, check_size
+from .checks import check_floats, check_fraction, check_lengths, check_shape, check_size
 from .initializers import lecun_normal, lstm_bias
 from .recurrence import (
     State,
@@ -21,8 +20,10 @@ from .recurrence import (
     rnn_backward,
     rnn_forward,
 )
+from .stack import Backward, Forward, reverse, stack_backward, stack_forward
 
 Seed: TypeAlias = "int | np.random.Generator | None"
+Output: TypeAlias = tuple[Array, Any]  # a sequence, and a state or its gradient
 
 
 class Layer:
@@ -38,6 +39,7 @@ class Layer:
     ----------
     params : dict of arrays; optimizers change them in place
     grads : dict with the same keys, replaced by each backward pass
+    training : False turns dropout off
     """
 
     def __init__(self, params: dict[str, Array], dtype: Any, device: str | None) -> None:
@@ -49,6 +51,7 @@ class Layer:
         device = resolve_device(device)
         cast = {name: p.astype(self.dtype) for name, p in params.items()}
         self.params = {name: to_device(p, device) for name, p in cast.items()}
+        self.training = True
         self.forget()
 
     def forget(self) -> None:
@@ -81,106 +84,291 @@ class Layer:
     def kept(self) -> Any:
         """Return what the last forward pass kept; a RuntimeError if there was none."""
         if self._cache is None:
-            message = "has made no forward pass yet: call it on x first"
-            raise RuntimeError(f"{self.name} {message}")
+            raise RuntimeError(f"{self.name} has made no forward pass yet: call it first")
         return self._cache
 
 
 def unpack_state(
-    owner: str, names: tuple[str, ...], state: Any, like: Array, hidden_size: int
+    owner: str, names: tuple[str, ...], state: Any, like: Array,
+    layers: int, hidden_size: int,
 ) -> State:
-    """Return the parts of a state as arrays (B, H), zeros for None; refuse a wrong one.
+    """Return the parts of a state as arrays, zeros for None; refuse a wrong one.
 
     Parameters
     ----------
     owner : who asks, for the error message
     names : of the parts, ``("h", "c")`` or ``("h",)``
-    state : None, one array, or a tuple of arrays, each (1, B, H)
+    state : None, one array, or a tuple of arrays, each (layers, B, H)
     like : the array (T, B, ...) that the state belongs to: gives batch, dtype, device
-    hidden_size : H
+    layers, hidden_size : what the parts must have; each direction counts as a layer
     """
     xp, batch = get_array_module(like), like.shape[1]
     if state is None:
-        return tuple(xp.zeros((batch, hidden_size), like.dtype) for _ in names)
+        return tuple(xp.zeros((layers, batch, hidden_size), like.dtype) for _ in names)
     parts = state if isinstance(state, tuple) else (state,)
     if len(parts) != len(names):
         single = f"one array {names[0]}"
         expected = single if len(names) == 1 else f"a tuple ({', '.join(names)})"
         got = f"a tuple of {len(parts)}" if parts is state else type(state).__name__
         raise TypeError(f"{owner} expected state as {expected}, got {got}")
+    axes = {"layers": layers, "batch": None, "hidden": hidden_size}
     for name, part in zip(names, parts):
         check_floats(owner, name, part, device_of(like))
-        check_shape(owner, name, part, {"layers": 1, "batch": None, "hidden": hidden_size})
+        check_shape(owner, name, part, axes)
         if part.shape[1] != batch:
             raise ValueError(
-                f"{owner} expected {name} for a batch of {batch}, "
-                f"got one for {part.shape[1]}; pass state=None to start new sequences"
+                f"{owner} expected {name} for a batch of {batch}, got one for "
+                f"{part.shape[1]}; to start new sequences pass state=None, "
+                "and call reset_state() if the layer is stateful"
             )
-    return tuple(part[0].astype(like.dtype, copy=False) for part in parts)
+    return tuple(part.astype(like.dtype, copy=False) for part in parts)
 
 
 def pack_state(parts: State) -> Any:
-    """Return a state as users see it: each part (1, B, H), a single one without a tuple."""
-    packed = tuple(part[None] for part in parts)
-    return packed if len(packed) > 1 else packed[0]
+    """Return a state as users see it: the parts in a tuple, a single one without."""
+    return parts if len(parts) > 1 else parts[0]
 
 
 def recurrent_weights(
     blocks: int, input_size: int, hidden_size: int, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Return the initial parameters of a recurrent layer, under PyTorch's names.
+    """Return the initial weights of one direction of a layer, under PyTorch's names.
 
     Weights are LeCun's, (blocks * H, I) and (blocks * H, H); the bias is zero. Each row is
     drawn by itself, so that no two gates start alike.
     """
     rows = blocks * hidden_size
     return {
-        "weight_ih_l0": lecun_normal((rows, input_size), rng),
-        "weight_hh_l0": lecun_normal((rows, hidden_size), rng),
-        "bias_l0": np.zeros(rows),
+        "weight_ih": lecun_normal((rows, input_size), rng),
+        "weight_hh": lecun_normal((rows, hidden_size), rng),
+        "bias": np.zeros(rows),
     }
 
 
-class Recurrent(Layer):
-    """What `LSTM`, `GRU` and `RNN` share; each names its functions and its state's parts.
+class Dropout(Layer):
+    """Sets each number to zero with a probability, and scales the others up, in training.
 
-    NaN and infinity in x pass through to y, as in NumPy; `fit` refuses them.
+    The mean stays what it was: a number that is kept is divided by 1 - p.
+
+    Parameters
+    ----------
+    p : probability, from 0 to below 1
+    rng : generator or seed of the masks
+
+    References
+    ----------
+    Srivastava et al. (2014).
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
+        super().__init__({}, np.float64, "cpu")
+        self.p = check_fraction(self.name, "p", p)
+        self.rng = np.random.default_rng(rng)
+
+    def __call__(self, x: Array) -> Array:
+        """Return x with zeros put in, of x's shape, dtype and device."""
+        self._cache = None
+        if self.training and self.p > 0:
+            kept = self.rng.random(x.shape) >= self.p
+            mask = (kept / (1.0 - self.p)).astype(x.dtype)
+            self._cache = to_device(mask, device_of(x))
+        return self.backward(x)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx: the mask of the last call times dy."""
+        return dy if self._cache is None else dy * self._cache
+
+
+class RunWeights(Layer):
+    """Parameters of the runs of a recurrent layer: each direction of each of its layers.
+
+    Parameters
+    ----------
+    input_size, hidden_size : I and H
+    num_layers, bidirectional : layers, and whether each has D = 2 directions or 1
+    bias : False leaves the biases out
+    rng, dtype, device : generator of the weights; as in `Layer`
     """
 
     blocks: ClassVar[int]
-    state_names: ClassVar[tuple[str, ...]]
-    run: ClassVar[Callable[..., tuple[Array, State, Any]]]
-    run_backward: ClassVar[Callable[..., tuple[Array, State, State]]]
 
     def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
+        self, input_size: int, hidden_size: int, num_layers: int, bidirectional: bool,
+        bias: bool, rng: np.random.Generator, dtype: Any, device: str | None,
     ) -> None:
         self.input_size = check_size(self.name, "input_size", input_size)
         self.hidden_size = check_size(self.name, "hidden_size", hidden_size)
-        sizes = self.blocks, self.input_size, self.hidden_size
-        weights = recurrent_weights(*sizes, np.random.default_rng(rng))
-        super().__init__(weights, dtype, device)
+        self.num_layers = check_size(self.name, "num_layers", num_layers)
+        self.directions, self.bias = 2 if bidirectional else 1, bool(bias)
+        ways = ("", "_reverse")[: self.directions]
+        self.runs = [f"l{k}{way}" for k in range(self.num_layers) for way in ways]
+        params = {}
+        for n, run in enumerate(self.runs):
+            below = input_size if n < self.directions else self.directions * hidden_size
+            weights = self.initial_weights(below, rng)
+            self._shapes = {name: w.shape for name, w in weights.items()}
+            params |= {f"{name}_{run}": w for name, w in weights.items()}
+        kept = {k: p for k, p in params.items() if bias or not k.startswith("bias")}
+        super().__init__(kept, dtype, device)
 
-    def __call__(self, x: Array, state: Any = None) -> tuple[Array, Any]:
-        """Run over x (T, B, I) from a state, None for zeros; return y (T, B, H), state."""
-        x = self.checked("x", x, time=None, batch=None, features=self.input_size)
-        parts = unpack_state(self.name, self.state_names, state, x, self.hidden_size)
-        y, parts, self._cache = self.run(x, parts, *self.params.values(), self._workspace)
-        return y, pack_state(parts)
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return the weights of one run, in the order in which its functions take them."""
+        return recurrent_weights(self.blocks, size, self.hidden_size, rng)
 
-    def backward(self, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+    def weights(self) -> list[State]:
+        """Return the weights of each run, zeros for biases that were left out."""
+        xp, shapes = get_array_module(*self.params.values()), self._shapes.items()
+        left_out = [] if self.bias else [(k, shape) for k, shape in shapes if "bias" in k]
+        zeros = {k: xp.zeros(shape, self.dtype) for k, shape in left_out}
+        return [
+            tuple(self.params.get(f"{k}_{run}", zeros.get(k)) for k in self._shapes)
+            for run in self.runs
+        ]
+
+    def named(self, dweights: list[State]) -> dict[str, Array]:
+        """Return gradients of the weights of each run under their parameters' names."""
+        grads = {
+            f"{name}_{run}": d
+            for run, ds in zip(self.runs, dweights) for name, d in zip(self._shapes, ds)
+        }
+        return {name: grads[name] for name in self.params}
+
+
+def trace_of(cache: Any, kind: Any, reversed_time: bool, lengths: Array | None) -> Any:
+    """Return copies of the gates and states in a cache, as a named tuple of a kind."""
+    fields = list(cache.gates.swapaxes(0, 1)) if hasattr(cache, "gates") else []
+    fields += [cache.c[1:]] if hasattr(cache, "c") else []
+    arrays = [features_first(a) for a in (*fields, cache.h[1:])]
+    if reversed_time:
+        arrays = [reverse(a, lengths).copy() for a in arrays]
+    return kind(*arrays)
+
+
+class RunCaches(NamedTuple):
+    """What the forward pass of a recurrent layer keeps."""
+
+    runs: list[Any]  # one cache for each run
+    lengths: Array | None  # (B,)
+
+
+class RunStates(RunWeights):
+    """What goes into the runs and comes out of them: sequences, states, traces."""
+
+    state_names: ClassVar[tuple[str, ...]]
+    trace_type: ClassVar[Any]
+    batch_first: bool
+
+    def forget(self) -> None:
+        """Drop gradients, what the last pass kept, and a stateful layer's state."""
+        super().forget()
+        self._workspaces = [Workspace() for _ in self.runs]
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Let the next call of a stateful layer start from zeros."""
+        self._state: Any = None
+
+    def split(self, state: Any, like: Array, prefix: str = "") -> list[State]:
+        """Return a state's parts, or its gradient's with the prefix d, for each run."""
+        names = tuple(prefix + name for name in self.state_names)
+        sizes = len(self.runs), self.hidden_size
+        parts = unpack_state(self.name, names, state, like, *sizes)
+        return [tuple(part[n] for part in parts) for n in range(len(self.runs))]
+
+    def join(self, states: list[State]) -> Any:
+        """Return the states of all runs as users see them."""
+        xp = get_array_module(*states[0])
+        return pack_state(tuple(xp.stack(parts) for parts in zip(*states)))
+
+    def sequence(self, argument: str, value: Any, *sizes: int | None) -> Array:
+        """Return a checked argument of sizes T, B and features as (T, B, features).
+
+        NaN and infinity are let through, as in NumPy; `training.fit` refuses them.
+        """
+        axes = dict(zip(("time", "batch", "features"), sizes))
+        if not self.batch_first:
+            return self.checked(argument, value, **axes)
+        axes = {"batch": axes["batch"], "time": axes["time"], "features": axes["features"]}
+        return self.checked(argument, value, **axes).swapaxes(0, 1)
+
+    def traces(self) -> dict[str, Any]:
+        """Return copies of what happened in each run of the last forward pass.
+
+        Each is a named tuple of arrays (T, B, H), in the order of time in either direction.
+        """
+        caches, lengths = self.kept()
+        return {
+            run: trace_of(cache, self.trace_type, "reverse" in run, lengths)
+            for run, cache in zip(self.runs, caches)
+        }
+
+    def trace(self, run: str = "l0") -> Any:
+        """Return one of `traces`: of the first layer, unless another is named."""
+        if run not in self.runs:
+            raise ValueError(f"{self.name} expected run as one of {self.runs}, got {run!r}")
+        return self.traces()[run]
+
+
+class Recurrent(RunStates):
+    """What `LSTM`, `GRU` and `RNN` share; each names its functions and its state's parts.
+
+    Parameters
+    ----------
+    input_size, hidden_size : I and H
+    num_layers, bidirectional, bias : as in `RunWeights`
+    batch_first : take and return (B, T, features)
+    dropout : probability of `Dropout` between layers, in training
+    stateful : carry the state from call to call, without its gradient; see `reset_state`
+    rng, dtype, device : generator or seed of weights and dropout; as in `Layer`
+
+    Notes
+    -----
+    ``y, state = layer(x, state=None, lengths=None)``: x is (T, B, I), y (T, B, D * H),
+    each part of the state (num_layers * D, B, H) in PyTorch's order. With lengths (B,) y is
+    zero past each sequence's end, and the state is that at the end.
+    ``dx, dstate = layer.backward(dy, dstate=None)`` fills ``grads``.
+    """
+
+    run: ClassVar[Forward]
+    run_backward: ClassVar[Backward]
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, num_layers: int = 1,
+        bidirectional: bool = False, batch_first: bool = False, bias: bool = True,
+        dropout: float = 0.0, stateful: bool = False,
+        rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
+    ) -> None:
+        sizes, rng = (input_size, hidden_size, num_layers), np.random.default_rng(rng)
+        super().__init__(*sizes, bool(bidirectional), bool(bias), rng, dtype, device)
+        self.batch_first, self.stateful = bool(batch_first), bool(stateful)
+        self.dropout = check_fraction(self.name, "dropout", dropout)
+        self._between = [Dropout(dropout, rng=rng) for _ in range(num_layers - 1)]
+
+    def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
+        """Run over x from a state, None for zeros, to each length, None for all steps."""
+        x = self.sequence("x", x, None, None, self.input_size)
+        lengths = check_lengths(self.name, lengths, x)
+        states = self.split(self._state if state is None else state, x)
+        for dropout in self._between:
+            dropout.training = self.training
+        arguments = self.weights(), self.directions, self._between, lengths
+        y, states, caches = stack_forward(self.run, x, states, *arguments, self._workspaces)
+        self._cache, state = RunCaches(caches, lengths), self.join(states)
+        self._state = state if self.stateful else None
+        return (y.swapaxes(0, 1) if self.batch_first else y), state
+
+    def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        T, B, _ = self.kept().x.shape
-        dy = self.checked("dy", dy, time=T, batch=B, hidden=self.hidden_size)
-        names = tuple(f"d{name}" for name in self.state_names)
-        parts = unpack_state(self.name, names, dstate, dy, self.hidden_size)
-        weights = self.params.values()
-        dx, parts, grads = self.run_backward(
-            dy, parts, self._cache, *weights, self._workspace
+        caches, lengths = self.kept()
+        (T, B, _), D = caches[0].x.shape, self.directions
+        dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
+        arguments = self.weights(), D, [d.backward for d in self._between], lengths
+        ends = self.split(dstate, dy, "d"), caches
+        dx, dstates, dweights = stack_backward(
+            self.run_backward, dy, *ends, *arguments, self._workspaces
         )
-        self.grads = dict(zip(self.params, grads))
-        return dx, pack_state(parts)
+        self.grads = self.named(dweights)
+        return (dx.swapaxes(0, 1) if self.batch_first else dx), self.join(dstates)
 
 
 class LSTMTrace(NamedTuple):
@@ -195,54 +383,56 @@ class LSTMTrace(NamedTuple):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: ``y, (h, c) = layer(x, state=None)``.
+    """Long short-term memory: ``y, (h, c) = layer(x, state=None, lengths=None)``.
 
     Parameters
     ----------
     input_size, hidden_size : I and H
     forget_bias : initial bias of the forget gate
-    rng : generator or seed of the initial weights; None draws new ones each time
-    dtype, device : see `Layer`
+    **options : those of `Recurrent`
 
     Notes
     -----
-    x is (T, B, I), y (T, B, H), h and c (1, B, H). ``params`` holds PyTorch's names and
-    shapes: weight_ih_l0 (4H, I), weight_hh_l0 (4H, H), and one bias_l0 (4H,), in blocks
-    i, f, g, o. ``dx, (dh0, dc0) = layer.backward(dy, dstate=None)`` fills ``grads``.
+    ``params`` holds PyTorch's names and shapes: weight_ih_l0 (4H, I), weight_hh_l0 (4H, H),
+    and one bias_l0 (4H,), in blocks i, f, g, o; then those of l0_reverse, l1 and so on.
     """
 
     blocks = 4
     state_names = ("h", "c")
     run = staticmethod(lstm_forward)
     run_backward = staticmethod(lstm_backward)
+    trace_type = LSTMTrace
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0,
-        rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
+        self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0, **options: Any
     ) -> None:
-        super().__init__(input_size, hidden_size, rng=rng, dtype=dtype, device=device)
-        bias = lstm_bias(self.hidden_size, forget_bias).astype(self.dtype)
-        self.params["bias_l0"] = to_device(bias, self.device)
+        self.forget_bias = forget_bias
+        super().__init__(input_size, hidden_size, **options)
 
-    def trace(self) -> LSTMTrace:
-        """Return copies of what happened inside the last forward pass."""
-        cache = self.kept()
-        i, f, g, o = (features_first(cache.gates[:, k]) for k in range(4))
-        c, h = features_first(cache.c[1:]), features_first(cache.h[1:])
-        return LSTMTrace(i, f, g, o, c, h)
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return `recurrent_weights` with the forget gate's bias."""
+        weights = super().initial_weights(size, rng)
+        return weights | {"bias": lstm_bias(self.hidden_size, self.forget_bias)}
+
+
+class RNNTrace(NamedTuple):
+    """Hidden state of every step, (T, B, H)."""
+
+    h: Array
 
 
 class RNN(Recurrent):
     """Plain recurrent network, h = tanh(W x + U h + b): ``y, h = layer(x, state=None)``.
 
-    Arguments and shapes are those of `LSTM`, without ``forget_bias``, with one block of
-    rows instead of four, and with h alone as state.
+    Arguments and shapes are those of `Recurrent`; there is one block of rows, where the
+    LSTM has four, and h alone is the state.
     """
 
     blocks = 1
     state_names = ("h",)
     run = staticmethod(rnn_forward)
     run_backward = staticmethod(rnn_backward)
+    trace_type = RNNTrace
 
 
 class GRUTrace(NamedTuple):
@@ -255,31 +445,23 @@ class GRUTrace(NamedTuple):
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit: ``y, h = layer(x, state=None)``.
+    """Gated recurrent unit: ``y, h = layer(x, state=None, lengths=None)``.
 
-    Arguments and shapes are those of `LSTM`, without ``forget_bias``, with three blocks of
-    rows r, z, n instead of four, and with h alone as state. The bias bias_hn_l0 (H,) is the
-    one of PyTorch's second biases that the first cannot replace: r multiplies it.
+    Arguments and shapes are those of `Recurrent`; there are three blocks of rows r, z, n,
+    and h alone is the state. The bias bias_hn_l0 (H,) is the one of PyTorch's second biases
+    that the first cannot replace: r multiplies it.
     """
 
     blocks = 3
     state_names = ("h",)
     run = staticmethod(gru_forward)
     run_backward = staticmethod(gru_backward)
+    trace_type = GRUTrace
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, rng=rng, dtype=dtype, device=device)
-        bias = np.zeros(self.hidden_size, self.dtype)
-        self.params["bias_hn_l0"] = to_device(bias, self.device)
-
-    def trace(self) -> GRUTrace:
-        """Return copies of what happened inside the last forward pass."""
-        cache = self.kept()
-        r, z, n = (features_first(cache.gates[:, k]) for k in range(3))
-        return GRUTrace(r, z, n, features_first(cache.h[1:]))
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return `recurrent_weights` with the extra bias, zero."""
+        weights = super().initial_weights(size, rng)
+        return weights | {"bias_hn": np.zeros(self.hidden_size)}
 
 
 class Linear(Layer):

@@ -107,8 +107,8 @@ def plot_statistics(statistics: Mapping[str, Any]) -> Axes:
         axes.plot(
             [place, place], [s.min, s.max], color=COLORS[0], linestyle="-", linewidth=1.0
         )
-        axes.plot([place, place], [s.mean - s.std, s.mean + s.std],
-                  color=COLORS[0], linestyle="-", linewidth=8.0, alpha=0.5)
+        axes.plot([place, place], [s.mean - s.std, s.mean + s.std], linestyle="-",
+                  color=COLORS[0], linewidth=8.0, alpha=0.5, solid_capstyle="butt")
         axes.plot(place, s.mean, "o", color=COLORS[1])
     axes.set_xticks(range(len(statistics)), list(statistics))
     axes.set(ylabel="value")

@@ -54,11 +54,11 @@ class Workspace:
 
 
 def features_first(a: Array, out: Array | None = None) -> Array:
-    """Copy (T, B, F) to (T, F, B), contiguous, into ``out`` if given; and the other way round."""
-    turned = a.swapaxes(1, 2)
+    """Copy (T, B, F) to (T, F, B), contiguous, into ``out`` if given; and back again."""
+    T, rows, columns = a.shape
     if out is None:
-        return get_array_module(a).ascontiguousarray(turned)
-    out[...] = turned
+        out = get_array_module(a).empty((T, columns, rows), a.dtype)
+    out[...] = a.swapaxes(1, 2)
     return out
 
 
@@ -114,6 +114,7 @@ class LSTMCache(NamedTuple):
     h: Array  # (T + 1, H, B), the first before the first step
     c: Array  # (T + 1, H, B), likewise
     tanh_c: Array  # (T, H, B)
+    holding = 0.0, 1.0, 0.0, 0.0  # gates that keep the cell as it is
 
 
 def lstm_forward(
@@ -260,6 +261,7 @@ class GRUCache(NamedTuple):
     gates: Array  # (T, 3, H, B), blocks r, z, n
     zh_n: Array  # (T, H, B), the hidden state's part of n's pre-activation
     h: Array  # (T + 1, H, B), the first before the first step
+    holding = 0.0, 1.0, 0.0  # gates that keep h as it is
 
 
 def gru_forward(

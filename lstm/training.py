@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, Module, get_array_module
-from .checks import check_size
+from .checks import check_lengths, check_size
 from .data import batches
 from .losses import mean_squared_error
 from .optim import Optimizer, clip_grad_norm
+from .stack import past_end
 
 Loss = Callable[[Array, Array], tuple[Array, Array]]
+Schedule = Callable[[int], float]
 
 
 @dataclass
@@ -40,21 +43,63 @@ class History:
         self.learning_rate.append(rate)
 
 
-def check_pair(owner: str, x: Array, y: Array) -> None:
-    """Raise a ValueError unless x and y are finite and of the same steps and sequences."""
+def check_pair(owner: str, x: Array, y: Array, lengths: Array | None = None) -> None:
+    """Raise a ValueError unless x and y are finite and of the same steps and sequences.
+
+    A y of one axis holds one target a sequence. What lies past an end may be anything.
+    """
     for name, value in (("x", x), ("y", y)):
-        if value.dtype.kind == "f" and not get_array_module(value).isfinite(value).all():
-            raise ValueError(f"{owner} expected {name} without NaN or infinity, got some")
-    if x.shape[:2] != y.shape[:2]:
+        if value.dtype.kind == "f":
+            finite = get_array_module(value).isfinite(value)
+            if lengths is not None and value.ndim > 1:
+                finite = finite[~past_end(lengths, len(value))]
+            if not finite.all():
+                raise ValueError(
+                    f"{owner} expected {name} without NaN or infinity, got some"
+                )
+    expected = x.shape[:2] if y.ndim > 1 else x.shape[1:2]
+    if y.shape[: len(expected)] != expected:
         raise ValueError(
-            f"{owner} expected y for the steps and sequences of x {x.shape[:2]}, "
+            f"{owner} expected y for the steps and sequences of x {expected}, "
             f"got {y.shape[:2]}"
         )
+
+
+def loss_to_ends(
+    loss: Loss, y: Array, target: Array, lengths: Array | None
+) -> tuple[Array, Array]:
+    """Return a loss and its gradient over the steps before each sequence's end.
+
+    Parameters
+    ----------
+    loss : returns the loss and its gradient
+    y, target : (T, B, ...); or (B, ...), one a sequence, which are taken as they are
+    lengths : (B,), or None for all steps
+    """
+    if lengths is None or target.ndim == 1:
+        return loss(y, target)
+    valid, dy = ~past_end(lengths, len(y)), get_array_module(y).zeros_like(y)
+    value, dy[valid] = loss(y[valid], target[valid])
+    return value, dy
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Turn dropout off in a model, and afterwards back to what it was."""
+    before = {name: layer.training for name, layer in model.layers.items()}
+    try:
+        for layer in model.layers.values():
+            layer.training = False
+        yield
+    finally:
+        for name, layer in model.layers.items():
+            layer.training = before[name]
 
 
 def train_step(
     model: Module, x: Array, y: Array, state: Any, optimizer: Optimizer,
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
+    lengths: Array | None = None,
 ) -> tuple[float, float | None, Any]:
     """Make one update from one stretch of sequences.
 
@@ -65,6 +110,7 @@ def train_step(
     state : of the model before x; None for zeros
     loss : returns the loss and its gradient
     clip_norm : largest joint norm of the gradients; None for no clipping
+    lengths : (B,) where the sequences end; None for all steps
 
     Returns
     -------
@@ -77,8 +123,8 @@ def train_step(
     FloatingPointError
         If the loss is NaN or infinite; the parameters are left as they were.
     """
-    prediction, state = model(x, state)
-    scalar, dy = loss(prediction, y)
+    prediction, state = model(x, state, lengths)
+    scalar, dy = loss_to_ends(loss, prediction, y, lengths)
     value = float(scalar)
     if not math.isfinite(value):
         raise FloatingPointError(
@@ -94,6 +140,7 @@ def train_step(
 def train_epoch(
     model: Module, x: Array, y: Array, optimizer: Optimizer, *, bptt_length: int,
     groups: Iterable[Array], loss: Loss, clip_norm: float | None,
+    lengths: Array | None = None,
 ) -> tuple[float, list[float]]:
     """Go through the sequences once; return the mean loss and the gradients' norms.
 
@@ -103,53 +150,67 @@ def train_epoch(
     losses, norms = [], []
     for group in groups:
         group, state = get_array_module(x).asarray(group), None
+        ends = None if lengths is None else lengths[group]
         for start in range(0, len(x), bptt_length):
             stretch = slice(start, start + bptt_length), group
+            target = y[stretch] if y.ndim > 1 else y[group]
             value, norm, state = train_step(
-                model, x[stretch], y[stretch], state, optimizer, loss, clip_norm
+                model, x[stretch], target, state, optimizer, loss, clip_norm, ends
             )
             losses.append(value)
             norms += [] if norm is None else [norm]
     return float(np.mean(losses)), norms
 
 
+def update_length(bptt_length: int | None, steps: int, lengths: Array | None) -> int:
+    """Return the steps between updates; refuse to cut sequences that end by themselves."""
+    if bptt_length is None:
+        return steps
+    if lengths is not None:
+        raise ValueError(
+            f"fit expected bptt_length=None with lengths, got {bptt_length}: "
+            "a cut could leave a sequence without a step"
+        )
+    return check_size("fit", "bptt_length", bptt_length)
+
+
 def fit(
     model: Module, x: Array, y: Array, optimizer: Optimizer, *, epochs: int,
-    bptt_length: int | None = None, batch_size: int | None = None,
-    loss: Loss = mean_squared_error, clip_norm: float | None = None,
-    schedule: Callable[[int], float] | None = None,
-    rng: np.random.Generator | None = None, progress: bool = False,
+    bptt_length: int | None = None, batch_size: int | None = None, lengths: Any = None,
+    loss: Loss = mean_squared_error, clip_norm: float | None = None, progress: bool = False,
+    schedule: Schedule | None = None, rng: np.random.Generator | None = None,
 ) -> History:
     """Train a model by truncated backpropagation through time; return its `History`.
 
     Parameters
     ----------
-    model, optimizer : the optimizer was made with ``model.params``
-    x, y : (T, B, I) and (T, B, O)
-    epochs : how often to go through the data
+    model, optimizer, loss, clip_norm : as in `train_step`
+    x, y : (T, B, I), and (T, B, O) or one target a sequence (B,)
+    epochs : times to go through the data
     bptt_length : steps between updates, where the gradient is cut and the state carried
         on; None for all T
     batch_size : sequences per update, None for all B
-    loss, clip_norm : as in `train_step`
+    lengths : (B,) where the sequences end, without ``bptt_length``; None for all T
     schedule : learning rate by epoch; None keeps the optimizer's
     rng : shuffles the sequences every epoch; None keeps their order
-    progress : show a bar (needs tqdm; silent where the output is no terminal)
+    progress : show a bar with tqdm, silent where the output is no terminal
 
     Raises
     ------
     ValueError, FloatingPointError
         If x or y is not finite or their steps or batch differ; if the loss is not finite.
     """
-    check_pair("fit", x, y)
+    lengths = check_lengths("fit", lengths, x)
+    check_pair("fit", x, y, lengths)
     (T, B), history = x.shape[:2], History()
-    length = check_size("fit", "bptt_length", T if bptt_length is None else bptt_length)
+    length = update_length(bptt_length, T, lengths)
     size = check_size("fit", "batch_size", B if batch_size is None else batch_size)
     for epoch in progress_bar(check_size("fit", "epochs", epochs), progress):
         if schedule is not None:
             optimizer.learning_rate = schedule(epoch)
         value, norms = train_epoch(
-            model, x, y, optimizer, bptt_length=length,
-            groups=batches(B, size, rng), loss=loss, clip_norm=clip_norm,
+            model, x, y, optimizer, bptt_length=length, groups=batches(B, size, rng),
+            loss=loss, clip_norm=clip_norm, lengths=lengths,
         )
         history.add(value, norms, optimizer.learning_rate)
     return history
@@ -166,13 +227,17 @@ def progress_bar(epochs: int, shown: bool) -> Iterable[int]:
     return tqdm(range(epochs), unit="epoch", disable=None)
 
 
-def evaluate(model: Module, x: Array, y: Array, loss: Loss = mean_squared_error) -> float:
-    """Return the loss of a model over whole sequences, started from zeros.
+def evaluate(
+    model: Module, x: Array, y: Array, loss: Loss = mean_squared_error, lengths: Any = None
+) -> float:
+    """Return the loss of a model over whole sequences, from zeros, without dropout.
 
     Parameters
     ----------
-    x, y : as in `fit`
+    x, y, loss, lengths : as in `fit`
     """
-    check_pair("evaluate", x, y)
-    prediction, _ = model(x)
-    return float(loss(prediction, y)[0])
+    lengths = check_lengths("evaluate", lengths, x)
+    check_pair("evaluate", x, y, lengths)
+    with evaluating(model):
+        prediction, _ = model(x, None, lengths)
+    return float(loss_to_ends(loss, prediction, y, lengths)[0])

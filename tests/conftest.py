@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The same examples at every run, and none of them stored; EXAMPLES=1000 tries more.
+settings.register_profile(
+    "book", deadline=None, database=None, derandomize=True,
+    max_examples=int(os.environ.get("EXAMPLES", "100")),
+)  # fmt: skip
+settings.load_profile("book")
 
 if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     collect_ignore = ["test_cupy.py"]

@@ -22,10 +22,12 @@ def snapshot(layer):
 
 
 def assert_same(a, b):
-    if isinstance(a, dict):
+    if a is None or isinstance(a, (int, float)):
+        assert a == b
+    elif isinstance(a, dict):
         assert a.keys() == b.keys()
-        a, b = tuple(a.values()), tuple(b.values())
-    if isinstance(a, tuple):
+        assert_same(tuple(a.values()), tuple(b.values()))
+    elif isinstance(a, (tuple, list)):
         assert len(a) == len(b)
         for left, right in zip(a, b):
             assert_same(left, right)
@@ -107,7 +109,7 @@ def test_shapes_out(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_state_is_a_state_of_zeros(kind):
     layer, x = layer_and_x(kind)
-    zeros = pack_state(tuple(np.zeros((4, 2)) for _ in layer.state_names))
+    zeros = pack_state(tuple(np.zeros((1, 4, 2)) for _ in layer.state_names))
     assert_same(layer(x), layer(x, zeros))
 
 
@@ -261,7 +263,7 @@ BAD_STATE = [
     ((H,), TypeError, "LSTM expected state as a tuple (h, c), got a tuple of 1"),
     ((H, H, H), TypeError, "LSTM expected state as a tuple (h, c), got a tuple of 3"),
     ((F((1, 3, 2)), H), ValueError,
-     "LSTM expected h for a batch of 4, got one for 3; pass state=None to start new sequences"),
+     "LSTM expected h for a batch of 4, got one for 3; to start new sequences pass state=None, and call reset_state() if the layer is stateful"),
     ((H, F((1, 4, 5))), ValueError,
      "LSTM expected c of shape (layers 1, batch, hidden 2), got (1, 4, 5)"),
     ((F((4, 2)), H), ValueError,
@@ -290,8 +292,8 @@ def test_a_gru_takes_one_array_as_state():
 
 
 BAD_DY = [
-    (F((5, 4)), ValueError, "LSTM expected dy with 3 axes (time, batch, hidden), got shape (5, 4)"),
-    (F((6, 4, 2)), ValueError, "LSTM expected dy of shape (time 5, batch 4, hidden 2), got (6, 4, 2)"),
+    (F((5, 4)), ValueError, "LSTM expected dy with 3 axes (time, batch, features), got shape (5, 4)"),
+    (F((6, 4, 2)), ValueError, "LSTM expected dy of shape (time 5, batch 4, features 2), got (6, 4, 2)"),
     (F((5, 4, 2), int), TypeError, "LSTM expected dy of a floating dtype, got int64"),
 ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUITE = ["test_gates.py", "test_recurrence.py", "test_layers.py", "test_model.py", "test_optim.py"]
+SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py"]
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -35,7 +35,14 @@ FAULTS = {
         "recurrence.py", "dz.sum(1)", "dz[:, : len(x)].sum(1)"),
     "memory of one size used for another": ("recurrence.py", "kept.shape != shape", "kept.size < 0"),
     "outputs in memory that is used again": (
-        "recurrence.py", "return get_array_module(a).ascontiguousarray(turned)", "return turned"),
+        "recurrence.py", "    out[...] = a.swapaxes(1, 2)\n    return out", "    return a.swapaxes(1, 2)"),
+    "the mask one step late": ("stack.py", "[:, None] >= lengths", "[:, None] > lengths"),
+    "the mask one step early": ("stack.py", "[:, None] >= lengths", "[:, None] + 1 >= lengths"),
+    "a reverse direction that starts at the padding": ("stack.py", "lengths - 1 - step", "len(a) - 1 - step"),
+    "the last state's gradient at the last step": ("stack.py", "dy[lengths - 1,", "dy[lengths * 0 - 1,"),
+    "a cell that leaks past the end": ("recurrence.py", "holding = 0.0, 1.0, 0.0, 0.0", "holding = 0.0, 0.9, 0.0, 0.0"),
+    "only one direction's gradient with respect to the input": ("stack.py", "sum(dx[1:], dx[0])", "dx[0]"),
+    "dropout's mask forgotten on the way back": ("layers.py", "else dy * self._cache", "else dy + 0 * self._cache"),
     "the GRU's update gate without its derivative": ("gates.py", "    dupdate *= update\n", ""),
     "the GRU's reset gate outside": ("gates.py", "xp.multiply(r, zh_n, out=h)", "xp.multiply(update, zh_n, out=h)"),
     "the GRU's carried part dropped": ("recurrence.py", "        dh *= update[t]\n", "        dh *= 0.0\n"),
@@ -60,7 +67,9 @@ def run_suite(tmp_path, fault=None):
         path.write_text(text.replace(right, wrong, 1))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
                *(str(ROOT / "tests" / name) for name in SUITE)]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1", "EXAMPLES": "20",
+    }  # fmt: skip
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
 

@@ -18,7 +18,7 @@ class Recorder:
         self.layers = {}
         self.calls = []
 
-    def __call__(self, x, state=None):
+    def __call__(self, x, state=None, lengths=None):
         self.calls.append((x.copy(), state))
         return x * 0.0, len(self.calls)
 

@@ -9,15 +9,37 @@ import numpy as np
 import torch
 
 T, B, I, H = 7, 3, 4, 5
+LENGTHS = (4, 7, 1)
+# The options of torch.nn's layers, each with its default first, and "lengths", ours.
+OPTIONS = [
+    {},
+    {"num_layers": 2},
+    {"bidirectional": True},
+    {"bias": False, "batch_first": True},
+    {"lengths": LENGTHS},
+    {"num_layers": 3, "bidirectional": True, "lengths": LENGTHS},
+]
 
 
-def recurrent_case(kind: str, dtype: torch.dtype) -> dict[str, np.ndarray]:
+def run(layer: torch.nn.Module, x: torch.Tensor, state: object, lengths: tuple[int, ...] | None):
+    """Return y and the last state; with lengths, of a packed batch, padded again."""
+    if lengths is None:
+        return layer(x, state)
+    options = {"batch_first": layer.batch_first}
+    pack, pad = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+    y, last = layer(pack(x, torch.tensor(lengths), enforce_sorted=False, **options), state)
+    return pad(y, total_length=T, **options)[0], last
+
+
+def recurrent_case(kind: str, dtype: torch.dtype, lengths=None, **options) -> dict[str, np.ndarray]:
     """One layer: weights, inputs, outputs, and every gradient of sum(y*dy) + sum(state*dstate)."""
-    layer = getattr(torch.nn, kind)(I, H, dtype=dtype)
+    layer = getattr(torch.nn, kind)(I, H, dtype=dtype, **options)
     parts = ("h", "c") if kind == "LSTM" else ("h",)
-    x = torch.randn(T, B, I, dtype=dtype, requires_grad=True)
-    state = [torch.randn(1, B, H, dtype=dtype, requires_grad=True) for _ in parts]
-    y, last = layer(x, tuple(state) if len(state) > 1 else state[0])
+    runs = layer.num_layers * (1 + layer.bidirectional)
+    shape = (B, T, I) if layer.batch_first else (T, B, I)
+    x = torch.randn(shape, dtype=dtype, requires_grad=True)
+    state = [torch.randn(runs, B, H, dtype=dtype, requires_grad=True) for _ in parts]
+    y, last = run(layer, x, tuple(state) if len(state) > 1 else state[0], lengths)
     last = last if isinstance(last, tuple) else (last,)
     dy, dlast = torch.randn_like(y), [torch.randn_like(part) for part in last]
     loss = (y * dy).sum() + sum((part * d).sum() for part, d in zip(last, dlast))
@@ -49,7 +71,11 @@ def main() -> None:
     stored = {"torch_version": np.array(torch.__version__)}
     for dtype in (torch.float32, torch.float64):
         bits = str(dtype).rpartition("float")[2]
-        cases = {kind: recurrent_case(kind, dtype) for kind in ("LSTM", "GRU", "RNN")}
+        cases = {
+            f"{kind}{n}": recurrent_case(kind, dtype, **options)
+            for kind in ("LSTM", "GRU", "RNN")
+            for n, options in enumerate(OPTIONS)
+        }
         cases["losses"] = loss_case(dtype)
         for kind, arrays in cases.items():
             stored |= {f"{kind}.{bits}.{name}": a for name, a in arrays.items()}
