@@ -77,7 +77,7 @@ def require_gpu() -> None:
         ) from error
 
 
-def to_numpy(array: Array) -> Array:
+def to_numpy(array: Any) -> Array:
     """Return the array as a NumPy array, copied from the GPU where it lives there."""
     return array.get() if device_of(array) == "cuda" else np.asarray(array)
 

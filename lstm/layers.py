@@ -202,7 +202,7 @@ class RunWeights(Layer):
         self.directions, self.bias = 2 if bidirectional else 1, bool(bias)
         ways = ("", "_reverse")[: self.directions]
         self.runs = [f"l{k}{way}" for k in range(self.num_layers) for way in ways]
-        params = {}
+        params: dict[str, Array] = {}
         for n, run in enumerate(self.runs):
             below = input_size if n < self.directions else self.directions * hidden_size
             weights = self.initial_weights(below, rng)
@@ -219,11 +219,9 @@ class RunWeights(Layer):
         """Return the weights of each run, zeros for biases that were left out."""
         xp, shapes = get_array_module(*self.params.values()), self._shapes.items()
         left_out = [] if self.bias else [(k, shape) for k, shape in shapes if "bias" in k]
-        zeros = {k: xp.zeros(shape, self.dtype) for k, shape in left_out}
-        return [
-            tuple(self.params.get(f"{k}_{run}", zeros.get(k)) for k in self._shapes)
-            for run in self.runs
-        ]
+        zeros = {f"{k}_{r}": xp.zeros(s, self.dtype) for k, s in left_out for r in self.runs}
+        found = self.params | zeros
+        return [tuple(found[f"{k}_{run}"] for k in self._shapes) for run in self.runs]
 
     def named(self, dweights: list[State]) -> dict[str, Array]:
         """Return gradients of the weights of each run under their parameters' names."""
@@ -362,10 +360,9 @@ class Recurrent(RunStates):
         caches, lengths = self.kept()
         (T, B, _), D = caches[0].x.shape, self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
-        arguments = self.weights(), D, [d.backward for d in self._between], lengths
-        ends = self.split(dstate, dy, "d"), caches
         dx, dstates, dweights = stack_backward(
-            self.run_backward, dy, *ends, *arguments, self._workspaces
+            self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,
+            [d.backward for d in self._between], lengths, self._workspaces,
         )
         self.grads = self.named(dweights)
         return (dx.swapaxes(0, 1) if self.batch_first else dx), self.join(dstates)

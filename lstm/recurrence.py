@@ -114,7 +114,11 @@ class LSTMCache(NamedTuple):
     h: Array  # (T + 1, H, B), the first before the first step
     c: Array  # (T + 1, H, B), likewise
     tanh_c: Array  # (T, H, B)
-    holding = 0.0, 1.0, 0.0, 0.0  # gates that keep the cell as it is
+
+    @property
+    def holding(self) -> tuple[float, ...]:
+        """Gates that keep the cell as it is."""
+        return 0.0, 1.0, 0.0, 0.0
 
 
 def lstm_forward(
@@ -261,7 +265,11 @@ class GRUCache(NamedTuple):
     gates: Array  # (T, 3, H, B), blocks r, z, n
     zh_n: Array  # (T, H, B), the hidden state's part of n's pre-activation
     h: Array  # (T + 1, H, B), the first before the first step
-    holding = 0.0, 1.0, 0.0  # gates that keep h as it is
+
+    @property
+    def holding(self) -> tuple[float, ...]:
+        """Gates that keep h as it is."""
+        return 0.0, 1.0, 0.0
 
 
 def gru_forward(

@@ -171,7 +171,8 @@ def stack_backward(
     dx : (T, B, I)
     dstates, dweights : one for each run
     """
-    xp, dstates, dweights = get_array_module(dy), list(dstates), [()] * len(weights)
+    xp, dstates = get_array_module(dy), list(dstates)
+    dweights: list[State] = [()] * len(weights)
     for first in reversed(range(0, len(weights), directions)):
         if first + directions < len(weights):
             dy = between[first // directions](dy)

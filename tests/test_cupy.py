@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-import strict_cupy
 
 import lstm
+import strict_cupy
 from lstm import backend
 
 KINDS = [lstm.LSTM, lstm.GRU, lstm.RNN]

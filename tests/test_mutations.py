@@ -40,7 +40,7 @@ FAULTS = {
     "the mask one step early": ("stack.py", "[:, None] >= lengths", "[:, None] + 1 >= lengths"),
     "a reverse direction that starts at the padding": ("stack.py", "lengths - 1 - step", "len(a) - 1 - step"),
     "the last state's gradient at the last step": ("stack.py", "dy[lengths - 1,", "dy[lengths * 0 - 1,"),
-    "a cell that leaks past the end": ("recurrence.py", "holding = 0.0, 1.0, 0.0, 0.0", "holding = 0.0, 0.9, 0.0, 0.0"),
+    "a cell that leaks past the end": ("recurrence.py", "return 0.0, 1.0, 0.0, 0.0", "return 0.0, 0.9, 0.0, 0.0"),
     "only one direction's gradient with respect to the input": ("stack.py", "sum(dx[1:], dx[0])", "dx[0]"),
     "dropout's mask forgotten on the way back": ("layers.py", "else dy * self._cache", "else dy + 0 * self._cache"),
     "the GRU's update gate without its derivative": ("gates.py", "    dupdate *= update\n", ""),

@@ -1,9 +1,9 @@
 """Whole sequences against the row-by-row versions and central differences."""
 
-import naive
 import numpy as np
 import pytest
 
+import naive
 from lstm import recurrence
 
 BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}

@@ -1,12 +1,12 @@
 """Stacks, directions and lengths against each sequence by itself, and by their symmetries."""
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm
+import naive
 from lstm import stack
 
 KINDS = {lstm.LSTM: naive.lstm, lstm.GRU: naive.gru, lstm.RNN: naive.rnn}
