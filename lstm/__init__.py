@@ -8,6 +8,7 @@ from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
 from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
 from .training import evaluate, fit
+from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
 __version__ = "0.1.0"
 
@@ -18,11 +19,15 @@ __all__ = [
     "SGD",
     "Adam",
     "Classifier",
+    "CoupledLSTM",
     "Dropout",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
+    "PeepholeLSTM",
     "Regressor",
+    "ReluRNN",
+    "ResetFirstGRU",
     "clip_grad_norm",
     "cross_entropy",
     "evaluate",

@@ -40,7 +40,7 @@ def sunspots() -> tuple[Array, Array]:
     The series was taken from statsmodels, whose source is the U.S. National Geophysical
     Data Center (now NOAA NCEI); it is in the public domain.
     """
-    from importlib import resources  # here, because it would double the time of `import lstm`
+    from importlib import resources  # here: it would double the time of `import lstm`
 
     with (resources.files(__package__) / "sunspots.csv").open() as lines:
         table = np.loadtxt(lines, delimiter=",", skiprows=1)

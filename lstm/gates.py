@@ -40,6 +40,18 @@ def tanh_grad(t: Array) -> Array:
     return 1.0 - t * t
 
 
+def tanh_into(x: Array, out: Array) -> None:
+    """Fill ``out`` with tanh(x)."""
+    get_array_module(x).tanh(x, out=out)
+
+
+def tanh_slope_into(t: Array, out: Array) -> None:
+    """Fill ``out`` with `tanh_grad` of t = tanh(x)."""
+    xp = get_array_module(t)
+    xp.multiply(t, t, out=out)
+    xp.subtract(1.0, out, out=out)
+
+
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
     """Return the factor of each block of gates, shaped to multiply z (blocks, ...)."""
     xp = get_array_module(z)
@@ -125,7 +137,7 @@ def lstm_step_backward(dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array) 
         with respect to the pre-activations, dh_dc is overwritten
     f : (...) forget gate
     """
-    dz_ifg, dz_o = dz[:3], dz[3]
+    dz_ifg, dz_o = dz[:-1], dz[-1]
     dh_dc *= dh
     dc += dh_dc
     dz_ifg *= dc

@@ -219,8 +219,8 @@ class RunWeights(Layer):
         """Return the weights of each run, zeros for biases that were left out."""
         xp, shapes = get_array_module(*self.params.values()), self._shapes.items()
         left_out = [] if self.bias else [(k, shape) for k, shape in shapes if "bias" in k]
-        zeros = {f"{k}_{r}": xp.zeros(s, self.dtype) for k, s in left_out for r in self.runs}
-        found = self.params | zeros
+        zeros = [(k, xp.zeros(shape, self.dtype)) for k, shape in left_out]
+        found = self.params | {f"{k}_{run}": zero for k, zero in zeros for run in self.runs}
         return [tuple(found[f"{k}_{run}"] for k in self._shapes) for run in self.runs]
 
     def named(self, dweights: list[State]) -> dict[str, Array]:
@@ -396,9 +396,9 @@ class LSTM(Recurrent):
 
     blocks = 4
     state_names = ("h", "c")
-    run = staticmethod(lstm_forward)
-    run_backward = staticmethod(lstm_backward)
-    trace_type = LSTMTrace
+    run: ClassVar[Forward] = staticmethod(lstm_forward)
+    run_backward: ClassVar[Backward] = staticmethod(lstm_backward)
+    trace_type: ClassVar[Any] = LSTMTrace
 
     def __init__(
         self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0, **options: Any
@@ -427,8 +427,8 @@ class RNN(Recurrent):
 
     blocks = 1
     state_names = ("h",)
-    run = staticmethod(rnn_forward)
-    run_backward = staticmethod(rnn_backward)
+    run: ClassVar[Forward] = staticmethod(rnn_forward)
+    run_backward: ClassVar[Backward] = staticmethod(rnn_backward)
     trace_type = RNNTrace
 
 
@@ -451,8 +451,8 @@ class GRU(Recurrent):
 
     blocks = 3
     state_names = ("h",)
-    run = staticmethod(gru_forward)
-    run_backward = staticmethod(gru_backward)
+    run: ClassVar[Forward] = staticmethod(gru_forward)
+    run_backward: ClassVar[Backward] = staticmethod(gru_backward)
     trace_type = GRUTrace
 
     def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:

@@ -11,20 +11,25 @@ that call again and do not need the cache of the call before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from .backend import Array, get_array_module
 from .gates import (
     GRU_SCALE,
+    LSTM_SCALE,
     gate_scale,
     gru_partials,
     gru_step,
     lstm_partials,
     lstm_step,
     lstm_step_backward,
+    tanh_into,
+    tanh_slope_into,
 )
 
 State: TypeAlias = tuple[Array, ...]
+Step: TypeAlias = Callable[..., None]
 
 
 class Workspace:
@@ -117,13 +122,14 @@ class LSTMCache(NamedTuple):
 
     @property
     def holding(self) -> tuple[float, ...]:
-        """Gates that keep the cell as it is."""
-        return 0.0, 1.0, 0.0, 0.0
+        """Gates that keep the cell as it is; a variant without i has the last three."""
+        return (0.0, 1.0, 0.0, 0.0)[-self.gates.shape[1] :]
 
 
 def lstm_forward(
     x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
-    workspace: Workspace | None = None,
+    workspace: Workspace | None = None, *, step: Step = lstm_step,
+    scale: tuple[float, ...] = LSTM_SCALE,
 ) -> tuple[Array, State, LSTMCache]:
     """Run an LSTM over a sequence.
 
@@ -133,6 +139,7 @@ def lstm_forward(
     state : h and c, each (B, H)
     weight_ih, weight_hh, bias : (4H, I), (4H, H), (4H,), blocks i, f, g, o
     workspace : holds the cache, which the next call with it overwrites; None for new memory
+    step, scale : the point-wise step and the scale of its blocks, for variants
 
     Returns
     -------
@@ -141,24 +148,25 @@ def lstm_forward(
     cache : for `lstm_backward`
     """
     xp, take = get_array_module(x), (workspace or Workspace()).take
-    (T, B, _), H = x.shape, weight_hh.shape[1]
-    gates, product = take("gates", (T, 4, H, B), x), take("product", (4 * H, B), x)
+    (T, B, _), (rows, H) = x.shape, weight_hh.shape
+    z, product = take("gates", (T, rows, B), x), take("product", (rows, B), x)
     h, c = take("h", (T + 1, H, B), x), take("c", (T + 1, H, B), x)
-    tanh_c = take("tanh_c", (T, H, B), x)
-    z, scale = gates.reshape(T, 4 * H, B), gate_scale(gates[0])
+    tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, -1, H, B)
+    factor = gate_scale(gates[0], scale)
     h[0], c[0] = (s.T for s in state)
     project(x, weight_ih, bias, z)
     for t in range(T):
         xp.matmul(weight_hh, h[t], out=product)
         xp.add(z[t], product, out=z[t])
-        lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], scale)
+        step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], factor)
     last = h[-1].T.copy(), c[-1].T.copy()
     return features_first(h[1:]), last, LSTMCache(x, gates, h, c, tanh_c)
 
 
 def lstm_backward(
     dy: Array, dstate: State, cache: LSTMCache,
-    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
+    partials: Step = lstm_partials, step: Step = lstm_step_backward,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time: the steps in reverse order, each once.
 
@@ -168,6 +176,7 @@ def lstm_backward(
     dstate : the same for the last h and c, each (B, H)
     cache : from `lstm_forward`, left as it is
     weight_ih, weight_hh, bias, workspace : as there
+    partials, step : the point-wise functions, for variants
 
     Returns
     -------
@@ -181,16 +190,16 @@ def lstm_backward(
     """
     xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, gates, h, c, tanh_c = cache
-    (T, _, H, B), f = gates.shape, gates[:, 1]
+    (T, _, H, B), f = gates.shape, gates[:, -3]
     dz, dh_dc = take("dz", gates.shape, dy), take("dh_dc", tanh_c.shape, dy)
-    lstm_partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
-    rows, dy = dz.reshape(T, 4 * H, B), features_first(dy, take("dy", tanh_c.shape, dy))
+    partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
+    rows, dy = dz.reshape(T, -1, B), features_first(dy, take("dy", tanh_c.shape, dy))
     dh, dc = (s.T.copy() for s in dstate)
     for t in reversed(range(T)):
         dh += dy[t]
-        lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
+        step(dh, dc, dz[t], dh_dc[t], f[t])
         xp.matmul(weight_hh.T, rows[t], out=dh)
-    columns = side_by_side(rows, take("columns", (4 * H, T, B), dy))
+    columns = side_by_side(rows, take("columns", (len(weight_hh), T, B), dy))
     before = side_by_side(h[:-1], take("before", (H, T, B), dy))
     dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
     return dx, (dh.T, dc.T), (dweight_ih, columns @ before.T, dbias)
@@ -205,7 +214,7 @@ class RNNCache(NamedTuple):
 
 def rnn_forward(
     x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
-    workspace: Workspace | None = None,
+    workspace: Workspace | None = None, *, squash: Step = tanh_into,
 ) -> tuple[Array, State, RNNCache]:
     """Run a plain RNN, h = tanh(W x + U h + b), over a sequence.
 
@@ -215,6 +224,7 @@ def rnn_forward(
     state : h alone, (B, H)
     weight_ih, weight_hh, bias : (H, I), (H, H), (H,)
     workspace : as in `lstm_forward`
+    squash : fills its second argument from the first, for variants
 
     Returns
     -------
@@ -233,20 +243,21 @@ def rnn_forward(
     for t in range(T):
         xp.matmul(weight_hh, h[t], out=product)
         product += z[t]
-        xp.tanh(product, out=h[t + 1])
+        squash(product, h[t + 1])
     return features_first(h[1:]), (h[-1].T.copy(),), RNNCache(x, h)
 
 
 def rnn_backward(
     dy: Array, dstate: State, cache: RNNCache,
-    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
+    slope: Step = tanh_slope_into,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, h = cache
     (T, H, B), dh = h[1:].shape, dstate[0].T.copy()
-    dz = xp.multiply(h[1:], h[1:], out=take("dz", (T, H, B), dy))
-    xp.subtract(1.0, dz, out=dz)  # tanh_grad(h) of every step
+    dz = take("dz", (T, H, B), dy)
+    slope(h[1:], dz)
     dy = features_first(dy, take("dy", (T, H, B), dy))
     for t in reversed(range(T)):
         dh += dy[t]

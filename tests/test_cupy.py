@@ -9,7 +9,11 @@ import lstm
 import strict_cupy
 from lstm import backend
 
-KINDS = [lstm.LSTM, lstm.GRU, lstm.RNN]
+KINDS = [
+    lstm.LSTM, lstm.GRU, lstm.RNN,
+    lstm.PeepholeLSTM, lstm.CoupledLSTM, lstm.ResetFirstGRU, lstm.ReluRNN,
+]  # fmt: skip
+OPTIONS = [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True, "bias": False}]
 
 
 @pytest.fixture
@@ -23,13 +27,16 @@ def both(state):
     return state if isinstance(state, tuple) else (state,)
 
 
+@pytest.mark.parametrize("lengths", [None, [6, 2, 5]])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_computes_the_same_on_the_device(cupy, kind):
+def test_a_layer_computes_the_same_on_the_device(cupy, kind, options, lengths):
     x = np.random.default_rng(0).normal(size=(6, 3, 2))
-    host, device = (kind(2, 4, rng=0, dtype=np.float64, device=d) for d in ("cpu", "cuda"))
-    y, state = host(x)
+    x = x.swapaxes(0, 1) if options else x
+    host, device = (kind(2, 4, rng=0, dtype=np.float64, device=d, **options) for d in ("cpu", "cuda"))
+    y, state = host(x, None, lengths)
     dx, dstate = host.backward(y, state)
-    y2, state2 = device(lstm.to_device(x, "cuda"))
+    y2, state2 = device(lstm.to_device(x, "cuda"), None, lengths)
     dx2, dstate2 = device.backward(y2, state2)
     expected = [y, dx, *both(state), *both(dstate), *host.grads.values()]
     got = [y2, dx2, *both(state2), *both(dstate2), *device.grads.values()]
@@ -46,6 +53,20 @@ def test_a_pass_forward_and_backward_waits_for_nothing(cupy, kind):
     with strict_cupy.without_waiting():
         y, state = layer(x)
         layer.backward(y, state)
+
+
+@pytest.mark.parametrize("pool", ["last", "mean"])
+def test_a_classifier_learns_the_same_on_the_device(cupy, pool):
+    rng = np.random.default_rng(0)
+    x, labels, lengths = rng.normal(size=(5, 6, 2)), rng.integers(3, size=6), rng.integers(1, 6, size=6)
+    losses = []
+    for device in ("cpu", "cuda"):
+        on = lambda a: lstm.to_device(a, device)  # noqa: B023, E731
+        model = lstm.LSTMClassifier(2, 4, 3, pool=pool, rng=0, dtype=np.float64, device=device)
+        history = lstm.fit(model, on(x), on(labels), lstm.Adam(model.params, 0.01), epochs=3,
+                           lengths=lengths, loss=lstm.cross_entropy)  # fmt: skip
+        losses.append(history.loss + [lstm.evaluate(model, on(x), on(labels), lstm.cross_entropy, lengths)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
 
 
 def test_training_gives_the_same_losses_on_the_device(cupy):

@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 
 import lstm
 import naive
-from lstm import stack
+from lstm import stack, variants
 
-KINDS = {lstm.LSTM: naive.lstm, lstm.GRU: naive.gru, lstm.RNN: naive.rnn}
+KINDS = {
+    lstm.LSTM: naive.lstm, lstm.GRU: naive.gru, lstm.RNN: naive.rnn,
+    variants.PeepholeLSTM: naive.peephole_lstm, variants.CoupledLSTM: naive.coupled_lstm,
+    variants.ResetFirstGRU: naive.reset_first_gru, variants.ReluRNN: naive.relu_rnn,
+}  # fmt: skip
 I, H = 3, 2
 
 
@@ -46,7 +50,7 @@ def problem(kind, T, B, layers, both, bias=True, seed=0):
     rng = np.random.default_rng(seed)
     layer = kind(I, H, num_layers=layers, bidirectional=both, bias=bias, rng=rng, dtype=np.float64)
     for name, p in layer.params.items():
-        p += rng.normal(size=p.shape) if name.startswith("bias") else 0.0
+        p += 0.0 if name.startswith(("weight_ih", "weight_hh")) else rng.normal(size=p.shape)
     shape = (layers * layer.directions, B, H)
     parts = tuple(rng.normal(size=shape) for _ in layer.state_names)
     return layer, rng.normal(size=(T, B, I)), parts, rng.integers(1, T + 1, size=B)

@@ -1,0 +1,299 @@
+"""Variants of the cells: peepholes, a coupled gate, the reset before the product, ReLU.
+
+Each is a small function beside the plain one; the loop over time is the plain cell's where
+the state is the same.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .backend import Array, get_array_module
+from .gates import GRU_SCALE, activate, gate_scale
+from .layers import GRU, LSTM, RNN, recurrent_weights
+from .recurrence import (
+    LSTMCache,
+    State,
+    Workspace,
+    features_first,
+    lstm_backward,
+    lstm_forward,
+    project,
+    project_backward,
+    rnn_backward,
+    rnn_forward,
+    side_by_side,
+)
+
+COUPLED_SCALE = (0.5, 1.0, 0.5)  # blocks f, g, o
+
+
+def peephole_step(
+    z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, scale: Array, *, p: Array
+) -> None:
+    """Point-wise part of a step whose gates see the cell: `gates.lstm_step` and peepholes.
+
+    Parameters
+    ----------
+    z, c_prev, h, c, tanh_c, scale : as in `gates.lstm_step`
+    p : (3, H, 1) weights of the cell in i and f, which see c_prev, and in o, which sees c
+
+    References
+    ----------
+    Gers and Schmidhuber (2000).
+    """
+    xp = get_array_module(z)
+    z[:2] += p[:2] * c_prev
+    i, f, g = activate(z[:3], scale[:3])
+    xp.multiply(f, c_prev, out=c)
+    xp.multiply(i, g, out=h)
+    c += h
+    z[3] += p[2] * c
+    (o,) = activate(z[3:], scale[3:])
+    xp.tanh(c, out=tanh_c)
+    xp.multiply(o, tanh_c, out=h)
+
+
+def peephole_step_backward(
+    dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array, *, p: Array
+) -> None:
+    """Point-wise part of one step backward, in place; arguments as in the plain one."""
+    dz[3] *= dh
+    dh_dc *= dh
+    dc += dh_dc
+    dc += p[2] * dz[3]
+    dz[:3] *= dc
+    dc *= f
+    dc += (p[:2] * dz[:2]).sum(0)
+
+
+def peephole_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    weight_peephole: Array, workspace: Workspace | None = None,
+) -> tuple[Array, State, LSTMCache]:
+    """Run an LSTM with peepholes (3, H); all else as in `recurrence.lstm_forward`."""
+    step = partial(peephole_step, p=weight_peephole[:, :, None])
+    return lstm_forward(x, state, weight_ih, weight_hh, bias, workspace, step=step)
+
+
+def peephole_backward(
+    dy: Array, dstate: State, cache: LSTMCache, weight_ih: Array, weight_hh: Array,
+    bias: Array, weight_peephole: Array, workspace: Workspace | None = None,
+) -> tuple[Array, State, State]:
+    """Backpropagation through time with peepholes, whose gradient comes last."""
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    step = partial(peephole_step_backward, p=weight_peephole[:, :, None])
+    weights = weight_ih, weight_hh, bias
+    dx, dstate, dweights = lstm_backward(dy, dstate, cache, *weights, workspace, step=step)
+    dz = workspace.take("dz", cache.gates.shape, dy)  # the loop left it there
+    before, after = cache.c[:-1], cache.c[1:]
+    seen = (dz[:, 0] * before, dz[:, 1] * before, dz[:, 3] * after)
+    return dx, dstate, (*dweights, xp.stack([a.sum((0, 2)) for a in seen]))
+
+
+class PeepholeLSTM(LSTM):
+    """An `LSTM` whose gates see the cell: `weight_peephole_l0` (3, H), rows i, f, o.
+
+    Arguments and shapes are those of `LSTM`; peepholes start at zero.
+    """
+
+    run = staticmethod(peephole_forward)
+    run_backward = staticmethod(peephole_backward)
+
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return those of `LSTM`, and peepholes of zero."""
+        weights = super().initial_weights(size, rng)
+        return weights | {"weight_peephole": np.zeros((3, self.hidden_size))}
+
+
+def coupled_step(
+    z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, scale: Array
+) -> None:
+    """Point-wise part of a step with i = 1 - f: c = g + f (c_prev - g).
+
+    Parameters
+    ----------
+    z : (3, ...) pre-activations of f, g, o, overwritten by the gates
+    c_prev, h, c, tanh_c, scale : as in `gates.lstm_step`
+
+    References
+    ----------
+    Greff et al. (2017), the variant CIFG.
+    """
+    xp = get_array_module(z)
+    f, g, o = activate(z, scale)
+    xp.subtract(c_prev, g, out=c)
+    c *= f
+    c += g
+    xp.tanh(c, out=tanh_c)
+    xp.multiply(o, tanh_c, out=h)
+
+
+def coupled_partials(
+    gates: Array, c_prev: Array, tanh_c: Array, dz: Array, dh_dc: Array
+) -> None:
+    """Factors of the backward step with i = 1 - f, as in `gates.lstm_partials`.
+
+    Parameters
+    ----------
+    gates : (3, ...) the gates f, g, o
+    c_prev, tanh_c : (...)
+    dz : (3, ...), filled
+    dh_dc : (...), filled
+    """
+    xp = get_array_module(gates)
+    (f, g, o), (df, dg, do) = gates, dz
+    xp.subtract(1.0, f, out=df)
+    xp.multiply(g, g, out=dg)
+    xp.subtract(1.0, dg, out=dg)
+    dg *= df  # tanh_grad(g) (1 - f)
+    df *= f
+    xp.subtract(c_prev, g, out=dh_dc)
+    df *= dh_dc  # sigmoid_grad(f) (c_prev - g)
+    xp.subtract(1.0, o, out=do)
+    do *= o
+    do *= tanh_c  # sigmoid_grad(o) tanh_c
+    xp.multiply(tanh_c, tanh_c, out=dh_dc)
+    xp.subtract(1.0, dh_dc, out=dh_dc)
+    dh_dc *= o  # tanh_grad(tanh_c) o
+
+
+class CoupledTrace(NamedTuple):
+    """Gates f and o, candidate, cell and hidden state of every step, each (T, B, H)."""
+
+    f: Array
+    g: Array
+    o: Array
+    c: Array
+    h: Array
+
+
+class CoupledLSTM(LSTM):
+    """An `LSTM` that forgets as much as it writes, i = 1 - f: three blocks f, g, o.
+
+    Arguments and shapes are those of `LSTM`, with 3H rows instead of 4H.
+    """
+
+    blocks = 3
+    run = staticmethod(partial(lstm_forward, step=coupled_step, scale=COUPLED_SCALE))
+    run_backward = staticmethod(partial(lstm_backward, partials=coupled_partials))
+    trace_type = CoupledTrace
+
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return weights of three blocks, with the forget gate's bias in the first."""
+        weights = recurrent_weights(self.blocks, size, self.hidden_size, rng)
+        weights["bias"][: self.hidden_size] = self.forget_bias
+        return weights
+
+
+class ResetFirstCache(NamedTuple):
+    """What the forward pass of a GRU that resets before the product keeps."""
+
+    x: Array  # (T, B, I)
+    gates: Array  # (T, 3, H, B), blocks r, z, n
+    rh: Array  # (T, H, B), the state that the candidate sees, r h
+    h: Array  # (T + 1, H, B), the first before the first step
+
+    @property
+    def holding(self) -> tuple[float, ...]:
+        """Gates that keep h as it is."""
+        return 0.0, 1.0, 0.0
+
+
+def reset_first_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None,
+) -> tuple[Array, State, ResetFirstCache]:
+    """Run a GRU whose candidate is tanh(W x + U (r h) + b); all else as in `gru_forward`.
+
+    References
+    ----------
+    Cho et al. (2014); `reset_after=False` in Keras.
+    """
+    xp, take = get_array_module(x), (workspace or Workspace()).take
+    (T, B, _), H = x.shape, weight_hh.shape[1]
+    z, product = take("gates", (T, 3 * H, B), x), take("product", (2 * H, B), x)
+    h, rh = take("h", (T + 1, H, B), x), take("rh", (T, H, B), x)
+    read, gates = take("read", (H, B), x), z.reshape(T, 3, H, B)
+    scale = gate_scale(gates[0], GRU_SCALE)
+    h[0] = state[0].T
+    project(x, weight_ih, bias, z)
+    for t in range(T):
+        (r, update, n), h_next = gates[t], h[t + 1]
+        xp.matmul(weight_hh[: 2 * H], h[t], out=product)
+        z[t, : 2 * H] += product
+        activate(gates[t, :2], scale[:2])
+        xp.multiply(r, h[t], out=rh[t])
+        xp.matmul(weight_hh[2 * H :], rh[t], out=read)
+        n += read
+        xp.tanh(n, out=n)
+        xp.subtract(h[t], n, out=h_next)
+        h_next *= update
+        h_next += n
+    return features_first(h[1:]), (h[-1].T.copy(),), ResetFirstCache(x, gates, rh, h)
+
+
+def reset_first_backward(
+    dy: Array, dstate: State, cache: ResetFirstCache,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
+) -> tuple[Array, State, State]:
+    """Backpropagation through time for `reset_first_forward`."""
+    xp, take = get_array_module(dy), (workspace or Workspace()).take
+    x, gates, rh, h = cache
+    (T, H, B), dh = rh.shape, dstate[0].T.copy()
+    r, update, n = gates.swapaxes(0, 1)
+    dz, back = take("dz", gates.shape, dy), take("back", (H, B), dy)
+    dr, dupdate, dn = dz.swapaxes(0, 1)
+    dr[...] = r * (1.0 - r) * h[:-1]
+    dupdate[...] = update * (1.0 - update) * (h[:-1] - n)
+    dn[...] = (1.0 - n * n) * (1.0 - update)
+    rows, dy = dz.reshape(T, 3 * H, B), features_first(dy, take("dy", rh.shape, dy))
+    for t in reversed(range(T)):
+        dh += dy[t]
+        dz[t, 1:] *= dh
+        xp.matmul(weight_hh[2 * H :].T, dn[t], out=back)
+        dr[t] *= back
+        dh *= update[t]
+        back *= r[t]
+        dh += back
+        dh += weight_hh[: 2 * H].T @ rows[t, : 2 * H]
+    columns = side_by_side(rows, take("columns", (3 * H, T, B), dy))
+    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    read = side_by_side(rh, take("columns_rh", (H, T, B), dy))
+    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
+    parts = columns[: 2 * H] @ before.T, columns[2 * H :] @ read.T
+    return dx, (dh.T,), (dweight_ih, xp.concatenate(parts), dbias)
+
+
+class ResetFirstGRU(GRU):
+    """A `GRU` that resets the state before the product, with one bias for each block.
+
+    Arguments and shapes are those of `GRU`, without bias_hn.
+    """
+
+    run = staticmethod(reset_first_forward)
+    run_backward = staticmethod(reset_first_backward)
+
+    def initial_weights(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return `recurrent_weights` alone: no bias stands behind the reset gate."""
+        return recurrent_weights(self.blocks, size, self.hidden_size, rng)
+
+
+def relu_into(x: Array, out: Array) -> None:
+    """Fill ``out`` with max(x, 0)."""
+    get_array_module(x).maximum(x, 0.0, out=out)
+
+
+def relu_slope_into(y: Array, out: Array) -> None:
+    """Fill ``out`` with the slope of y = max(x, 0): 1 where y is above 0, else 0."""
+    out[...] = y > 0.0
+
+
+class ReluRNN(RNN):
+    """An `RNN` with h = max(W x + U h + b, 0); arguments and shapes are those of `RNN`."""
+
+    run = staticmethod(partial(rnn_forward, squash=relu_into))
+    run_backward = staticmethod(partial(rnn_backward, slope=relu_slope_into))
