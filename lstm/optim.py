@@ -25,6 +25,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
+        """The rate of the next step; setting it to what is not above 0 is a ValueError."""
         return self._learning_rate
 
     @learning_rate.setter
