@@ -1,4 +1,4 @@
-"""Three small things the site needs of Sphinx.
+"""Four small things the site needs of Sphinx.
 
 MathJax is served from the site itself. The script is 2.3 MB, so it is not kept in the
 repository: it is copied at build time from the installed package `sphinx-mathjax-offline`
@@ -8,15 +8,25 @@ rare macros on demand, and one that does not arrive leaves a whole page unrender
 On the API page, the fields of named tuples, whose docstrings Python writes, are left out,
 and the words that stand where a type could stand ("name : (T, B, H), gates") stay words:
 Sphinx would look for a page for each of them.
+
+The API page and the chapters are linked both ways: an object's description names the chapter
+that weaves it, and a woven cell leads to the description.
 """
 
+import json
 import re
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from weave import TAG, notebooks, woven_cells
 
 PACKAGE = "sphinx-mathjax-offline"
 SCRIPT = "tex-svg-full.js"
@@ -54,8 +64,40 @@ def keep_words(app, what, name, obj, options, lines):
             lines[at] = f"{lines[at].rstrip()} {words.strip()}"
 
 
+def find_woven(app: Sphinx) -> None:
+    """Note which page weaves each object of the package."""
+    root = Path(app.srcdir)
+    app.woven = {
+        name: path.relative_to(root).with_suffix("").as_posix()
+        for path in notebooks(root)
+        for _, name, _ in woven_cells(root, path, json.loads(path.read_text()))
+    }
+
+
+def name_chapter(app, what, name, obj, options, lines):
+    """Let an object's description end with the chapter that derives it."""
+    if name in app.woven:
+        lines += ["", f"Derived in :doc:`/{app.woven[name]}`.", ""]
+
+
+def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
+    """Put a link to its description under each woven cell."""
+    for cell in doctree.findall(nodes.container):
+        for tag in cell["classes"]:
+            name = tag.removeprefix(f"tag_{TAG}")
+            if name != tag:
+                link = pending_xref(
+                    "", nodes.literal("", name), refdomain="py", reftype="obj",
+                    reftarget=name, refdoc=app.env.docname, refexplicit=True,
+                )  # fmt: skip
+                cell += nodes.paragraph("", "described in the API: ", link, classes=["woven"])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_mathjax)
+    app.connect("builder-inited", find_woven)
     app.connect("autodoc-skip-member", skip_tuple_fields)
+    app.connect("autodoc-process-docstring", name_chapter, priority=400)  # before napoleon
+    app.connect("doctree-read", link_woven_cells)
     app.connect("autodoc-process-docstring", keep_words, priority=600)  # after napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
