@@ -10,7 +10,7 @@ from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
 from .training import evaluate, fit
 from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "GRU",

@@ -79,6 +79,8 @@ def test_the_version_is_said_once(wheel: zipfile.Path) -> None:
     import lstm
 
     assert dict(metadata(wheel))["Version"] == lstm.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert changes.partition("\n## ")[2].startswith(f"{lstm.__version__}\n")
 
 
 USE = """
@@ -104,7 +106,9 @@ def test_it_runs_where_only_numpy_is(wheel: zipfile.Path, tmp_path: Path) -> Non
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
     )
-    assert result.stdout == "0.1.0 (309,) (1000, 1, 1)\n", result.stderr
+    import lstm
+
+    assert result.stdout == f"{lstm.__version__} (309,) (1000, 1, 1)\n", result.stderr
 
 
 LOADED = """
