@@ -30,10 +30,10 @@ def get_array_module(*arrays: Any) -> Any:
     cupy = sys.modules.get("cupy")
     if cupy is None:  # nobody imported CuPy, so no array can be its
         return np
-    on_gpu = [isinstance(array, cupy.ndarray) for array in arrays]
-    if any(on_gpu) and not all(on_gpu):
+    places = {isinstance(a, cupy.ndarray) for a in arrays if hasattr(a, "shape")}
+    if len(places) > 1:
         raise TypeError("expected arrays on one device, got some on cpu and some on cuda")
-    return cupy if any(on_gpu) else np
+    return cupy if True in places else np
 
 
 def device_of(array: Any) -> str:

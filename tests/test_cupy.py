@@ -190,3 +190,9 @@ def test_the_stand_in_refuses_what_cupy_would(cupy):
             mix()
     with pytest.raises(AssertionError, match="waited 1 times"), strict_cupy.without_waiting():
         float(a.sum())
+
+
+def test_python_numbers_are_on_every_device(cupy):
+    on_device = lstm.to_device(np.ones(2), "cuda")
+    assert lstm.get_array_module(on_device, 3.0) is cupy
+    assert lstm.get_array_module(np.ones(2), 3.0) is lstm.get_array_module(2.0) is np
