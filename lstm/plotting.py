@@ -74,7 +74,8 @@ def plot_gates(trace: Any, *, sequence: int = 0, units: int = 20) -> Array:
         low, high = (0, 1) if image.min() >= 0 and image.max() <= 1 else (-1, 1)
         shown = ax.imshow(image, aspect="auto", cmap="viridis", vmin=low, vmax=high)
         figure.colorbar(shown, ax=ax, ticks=[low, high])
-        ax.set(ylabel=name, yticks=[])
+        ax.set_ylabel(name, rotation=0, labelpad=12, va="center")
+        ax.set_yticks([])
         ax.grid(False)
     axes[-1, 0].set_xlabel("time step")
     return axes[:, 0]

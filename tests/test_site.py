@@ -133,6 +133,18 @@ MATHEMATICS = r"""() => {
 PICTURES = """() => [...document.images].filter(i => i.complete && !i.naturalWidth)
   .map(i => 'image not shown: ' + i.src)"""
 
+# Of the content box: in the dark, pictures have a padding. A rounded pixel is no distortion.
+SHAPES = """() => [...document.images].filter(i => i.naturalWidth && i.getClientRects().length)
+  .map(i => {
+    const s = getComputedStyle(i), box = i.getBoundingClientRect();
+    const inner = (size, ...sides) => sides.reduce((rest, side) => rest
+      - parseFloat(s['padding' + side]) - parseFloat(s[`border${side}Width`]), size);
+    return [i, inner(box.width, 'Left', 'Right'), inner(box.height, 'Top', 'Bottom')];
+  })
+  .filter(([i, w, h]) => Math.abs(h - w * i.naturalHeight / i.naturalWidth) > 1 + h / 100)
+  .map(([i, w, h]) => `picture stretched: ${i.naturalWidth} x ${i.naturalHeight} shown as `
+    + `${w.toFixed(0)} x ${h.toFixed(0)}: ` + i.src.slice(0, 80))"""
+
 CONTRAST = r"""() => {
   ROOT_OF
   const parse = s => {
@@ -219,7 +231,7 @@ def visit(browser: Any, base: str, address: str) -> list[str]:
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         faults += [f"{theme}: {fault}" for fault in look(CONTRAST)]
     page.set_viewport_size(PHONE)
-    faults += [f"at {PHONE['width']} px: {fault}" for fault in look(WIDTH)]
+    faults += [f"at {PHONE['width']} px: {fault}" for fault in look(WIDTH) + look(SHAPES)]
     page.close()
     return [f"{address}: {fault}" for fault in faults]
 
@@ -321,6 +333,9 @@ FAULTS = {
     "script error": "<script>undefined_function()</script>",
     "404: ": '<script src="gone.js"></script>',
     "image not shown": '<img src="other.html" alt="not a picture">',
+    "picture stretched: 1 x 1 shown as 300 x 200": (
+        f'<img src="{PIXEL}" width="300" height="200" alt="one pixel, stretched">'
+    ),
     "mathematics not rendered": '<div class="math">x</div>',
     "mathematics with an error": '<mjx-merror data-mjx-error="Missing close brace"></mjx-merror>',
     "raw TeX on the page: $$x$$": "<p>$$x$$</p>",
