@@ -31,7 +31,8 @@ KNOWN = {
     "activations", "direction", "hidden_size", "input_forget", "layout",
     "linear_before_reset",
 }  # fmt: skip
-OPSET, IR_VERSION = 17, 9
+OPSET = 17
+IR_VERSION = 9
 
 
 def require_onnx() -> Any:
