@@ -176,10 +176,9 @@ def to_run(layer: Recurrent, op: str, run: str) -> dict[str, Array]:
     """Return the W, R, B, and P if there is one, of one direction: `from_run` backward."""
     W, R, b = (to_numpy(a) for a in layer.weights()[layer.runs.index(run)][:3])
     H, inverse = layer.hidden_size, tuple(int(k) for k in np.argsort(ORDERS[op]))
-    extra = np.zeros_like(b)
     if isinstance(layer, CoupledLSTM):
         W, R, b = (np.concatenate([-a[:H], a]) for a in (W, R, b))
-        extra = np.zeros_like(b)
+    extra = np.zeros_like(b)
     if type(layer) is GRU and layer.bias:
         extra[2 * H :] = to_numpy(layer.params[f"bias_hn_{run}"])
     W, R, b, extra = (reordered(a, inverse) for a in (W, R, b, extra))
