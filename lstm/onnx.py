@@ -31,7 +31,8 @@ KNOWN = {
     "activations", "direction", "hidden_size", "input_forget", "layout",
     "linear_before_reset",
 }  # fmt: skip
-OPSET, IR_VERSION = 17, 9
+OPSET = 17
+IR_VERSION = 9
 
 
 def require_onnx() -> Any:
@@ -135,8 +136,9 @@ def from_run(kind: type[Recurrent], op: str, parts: dict[str, Array]) -> dict[st
 def from_onnx(source: Any, node: str | None = None) -> Recurrent:
     """Return the layer that computes what a model's LSTM, GRU or RNN node computes.
 
-    The node's ``sequence_lens`` are the layer's ``lengths``; ``layout`` 1 is
-    ``batch_first``. Its Y (T, D, B, H) is the layer's y (T, B, D * H).
+    The node's ``sequence_lens`` are the layer's ``lengths``; its Y (T, D, B, H) is the
+    layer's y (T, B, D * H). ``layout`` 1 is ``batch_first``, but the layer's states stay
+    (D, B, H), where the node's are then (B, D, H).
 
     Parameters
     ----------
@@ -174,10 +176,9 @@ def to_run(layer: Recurrent, op: str, run: str) -> dict[str, Array]:
     """Return the W, R, B, and P if there is one, of one direction: `from_run` backward."""
     W, R, b = (to_numpy(a) for a in layer.weights()[layer.runs.index(run)][:3])
     H, inverse = layer.hidden_size, tuple(int(k) for k in np.argsort(ORDERS[op]))
-    extra = np.zeros_like(b)
     if isinstance(layer, CoupledLSTM):
         W, R, b = (np.concatenate([-a[:H], a]) for a in (W, R, b))
-        extra = np.zeros_like(b)
+    extra = np.zeros_like(b)
     if type(layer) is GRU and layer.bias:
         extra[2 * H :] = to_numpy(layer.params[f"bias_hn_{run}"])
     W, R, b, extra = (reordered(a, inverse) for a in (W, R, b, extra))
@@ -218,10 +219,11 @@ def layer_nodes(layer: Recurrent, x: str) -> tuple[list[Any], dict[str, Array], 
 
 
 def to_onnx(model: Recurrent | Regressor, path: str | os.PathLike[str]) -> None:
-    """Write a layer or a `Regressor` as an ONNX file, for float32 and any time and batch.
+    """Write a layer or a `Regressor` as an ONNX file, for any time and batch.
 
-    The file's input is x, started from a state of zeros; its outputs are y and the parts
-    of the last state, in the shapes of this package.
+    The file has the layer's dtype; ONNX Runtime runs recurrent nodes in float32 alone.
+    Its input is x, started from a state of zeros; its outputs are y and the parts of the
+    last state, in the shapes of this package.
 
     Raises
     ------

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py"]
+SUITES = {"onnx.py": ["test_onnx.py"], "keras.py": ["test_keras.py"]}  # a suite of their own
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -57,20 +58,34 @@ FAULTS = {
     "no bias correction in Adam": ("optim.py", "1 - beta2**self.steps", "1.0"),
     "clipping a copy": ("optim.py", "gradient *= max_norm", "gradient = gradient * max_norm"),
     "a state of another batch accepted": ("layers.py", "if part.shape[1] != batch:", "if False:"),
+    "ONNX's order taken for its inverse": ("onnx.py", "return rows.reshape(len(order), -1, *rows.shape[1:])[list(order)]",
+        "return rows.reshape(len(order), -1, *rows.shape[1:])[list(np.argsort(order))]"),
+    "one of two biases dropped": ("onnx.py", '"bias": b_ih + b_hh}', '"bias": b_ih}'),
+    "the bias behind the reset gate merged": ("onnx.py", "kept = b_hh * (np.arange(3 * H) < 2 * H)", "kept = b_hh"),
+    "a coupled gate without its sign": ("onnx.py", "np.concatenate([-a[:H], a[2 * H :]])", "np.concatenate([a[:H], a[2 * H :]])"),
+    "peepholes in the file's order": ("onnx.py", 'parts["P"].reshape(3, H)[[0, 2, 1]]', 'parts["P"].reshape(3, H)'),
+    "the place of the reset ignored": ("onnx.py", 'if options.get("linear_before_reset", 0) else', "if True else"),
+    "directions that are not turned": ("onnx.py", "perm=[0, 2, 1, 3]", "perm=[0, 1, 2, 3]"),
+    "Keras' GRU in our order": ("keras.py", "UPDATE_FIRST = (1, 0, 2)", "UPDATE_FIRST = (0, 1, 2)"),
+    "Keras' extra bias merged": ("keras.py", "b_hh * (np.arange(3 * H) < 2 * H)", "b_hh"),
+    "Keras' directions exchanged": ("keras.py", "part = weights[d * count // D : (d + 1) * count // D]",
+        "part = weights[(D - 1 - d) * count // D : (D - d) * count // D]"),
 }  # fmt: skip
 
 
 def run_suite(tmp_path, fault=None):
     """Run the suite on a copy of the package, with a fault if one is given."""
     shutil.copytree(ROOT / "lstm", tmp_path / "lstm", ignore=shutil.ignore_patterns("__pycache__"))
+    suite = SUITE
     if fault is not None:
         file, right, wrong = fault
+        suite = SUITES.get(file, SUITE)
         path = tmp_path / "lstm" / file
         text = path.read_text()
         assert right in text, f"{file} no longer says {right!r}: adapt this fault"
         path.write_text(text.replace(right, wrong, 1))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
-               *(str(ROOT / "tests" / name) for name in SUITE)]  # fmt: skip
+               *(str(ROOT / "tests" / name) for name in suite)]  # fmt: skip
     environment = os.environ | {
         "PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1", "EXAMPLES": "20",
     }  # fmt: skip
