@@ -30,10 +30,11 @@ def get_array_module(*arrays: Any) -> Any:
     cupy = sys.modules.get("cupy")
     if cupy is None:  # nobody imported CuPy, so no array can be its
         return np
-    places = {isinstance(a, cupy.ndarray) for a in arrays if hasattr(a, "shape")}
-    if len(places) > 1:
+    given = [a for a in arrays if isinstance(a, (np.ndarray, cupy.ndarray))]
+    on_gpu = {isinstance(array, cupy.ndarray) for array in given}
+    if len(on_gpu) > 1:
         raise TypeError("expected arrays on one device, got some on cpu and some on cuda")
-    return cupy if True in places else np
+    return cupy if True in on_gpu else np
 
 
 def device_of(array: Any) -> str:
