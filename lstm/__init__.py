@@ -1,7 +1,7 @@
 """A small, exact, inspectable LSTM on NumPy or CuPy, built in *LSTM from scratch*."""
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
-from .data import sine_task, sunspots, windows
+from .data import japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
@@ -34,8 +34,10 @@ __all__ = [
     "fit",
     "get_array_module",
     "gradient_check",
+    "japanese_vowels",
     "mean_squared_error",
     "move_model",
+    "pad",
     "resolve_device",
     "sine_task",
     "sunspots",

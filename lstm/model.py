@@ -95,10 +95,11 @@ def pool_weights(pool: str, lengths: Array, steps: int, directions: int) -> Arra
     """
     xp = get_array_module(lengths)
     step, past = xp.arange(steps)[:, None], past_end(lengths, steps)
+    parts = [step == lengths - 1, xp.broadcast_to(step == 0, past.shape)]
     if pool == "mean":
-        return xp.stack([~past / lengths] * directions, -1)
-    ends = step == lengths - 1, xp.broadcast_to(step == 0, past.shape)
-    return xp.stack(ends[:directions], -1)
+        parts = [~past / lengths] * 2
+    weights: Array = xp.stack(parts[:directions], -1)
+    return weights
 
 
 class Classifier(Model):

@@ -99,6 +99,9 @@ class ndarray:
     def __neg__(self):
         return lift(-self._host)
 
+    def __invert__(self):
+        return lift(~self._host)
+
     def __abs__(self):
         return lift(abs(self._host))
 

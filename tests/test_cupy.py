@@ -83,6 +83,24 @@ def test_training_gives_the_same_losses_on_the_device(cupy):
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-10)
 
 
+@pytest.mark.parametrize("pool", ["last", "mean"])
+def test_a_classifier_of_padded_sequences_learns_the_same_on_the_device(cupy, pool):
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(n, 2)) for n in (4, 2, 6)]
+    losses = {}
+    for device in ("cpu", "cuda"):
+        x, lengths = lstm.pad([lstm.to_device(s, device) for s in sequences])
+        labels = lstm.to_device(np.array([1, 0, 2]), device)
+        options = {"pool": pool, "bidirectional": True, "dtype": np.float64, "device": device}
+        model = lstm.LSTMClassifier(2, 4, 3, rng=0, **options)
+        history = lstm.fit(
+            model, x, labels, lstm.Adam(model.params, 0.01), epochs=3, batch_size=2,
+            lengths=lengths, loss=lstm.cross_entropy, rng=np.random.default_rng(1),
+        )  # fmt: skip
+        losses[device] = history.loss
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-10)
+
+
 def test_losses_optimizers_and_instruments(cupy):
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(5, 3)), rng.integers(3, size=5)

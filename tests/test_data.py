@@ -67,3 +67,61 @@ def test_batches_hold_every_index_once():
     flat = sum(shuffled, [])
     assert sorted(flat) == list(range(100)) and flat != sorted(flat)
     assert [len(b) for b in shuffled] == [7] * 14 + [2]
+
+
+def test_padding_by_hand():
+    a, b = np.array([[1.0], [3.0]]), np.array([[2.0], [0.0], [4.0]])
+    x, lengths = data.pad([a, b])
+    assert x[..., 0].tolist() == [[1, 2], [3, 0], [0, 4]]
+    assert lengths.tolist() == [2, 3] and lengths.dtype.kind == "i"
+
+
+def test_padding_gives_every_sequence_back_and_zeros_after_it():
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 1, 7, 7, 2)]
+    x, lengths = data.pad(sequences)
+    assert x.shape == (7, 5, 3) and x.dtype == np.float32
+    for b, sequence in enumerate(sequences):
+        np.testing.assert_array_equal(x[: lengths[b], b], sequence)
+        assert not x[lengths[b] :, b].any()
+    assert data.pad([*sequences, np.ones((1, 3))])[0].dtype == np.float64  # no digit is lost
+
+
+@pytest.mark.parametrize(
+    "sequences, message",
+    [
+        ([], "pad expected at least one sequence, got none"),
+        ([np.ones((2, 3)), np.ones((2, 4))],
+         "pad expected sequence 1 of shape (time, features 3), got (2, 4)"),
+        ([np.ones((2, 3)), np.ones(2)],
+         "pad expected sequence 1 with 2 axes (time, features), got shape (2,)"),
+        ([np.ones((0, 3))], "pad expected sequence 0 without an empty axis, got shape (0, 3)"),
+    ],
+)  # fmt: skip
+def test_pad_refuses(sequences, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        data.pad(sequences)
+
+
+def test_the_vowels_are_the_published_ones():
+    """Counts as the archive's description gives them; values as printed in its first lines."""
+    train, test = data.japanese_vowels()
+    assert np.bincount(train.labels).tolist() == [30] * 9
+    assert np.bincount(test.labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
+    for part, steps, longest in ((train, 4274, 26), (test, 5687, 29)):
+        assert part.x.shape == (longest, len(part.labels), 12) and part.x.dtype == np.float32
+        assert part.lengths.min() == 7 and part.lengths.max() == longest
+        assert part.lengths.sum() == steps and np.isfinite(part.x).all()
+        past = np.arange(longest)[:, None] >= part.lengths
+        assert not part.x[past].any()
+        assert part.x[~past].any(1).all()  # no step of an utterance is all zeros
+    first = [1.860936, -0.207383, 0.261557, -0.214562, -0.171253, -0.118167, -0.277557]
+    np.testing.assert_array_equal(train.x[0, 0, :7], np.float32(first))
+    np.testing.assert_array_equal(train.x[0, 1, :1], np.float32([1.303905]))
+    assert train.lengths[0] == 20 and train.x[19, 0, 0] == np.float32(1.261441)
+
+
+def test_no_utterance_is_in_both_parts():
+    train, test = data.japanese_vowels()
+    starts = [{tuple(step) for step in part.x[0].tolist()} for part in (train, test)]
+    assert len(starts[0]) == 270 and len(starts[1]) == 370 and not starts[0] & starts[1]

@@ -1,9 +1,10 @@
-"""The model: its two layers joined."""
+"""The models: their layers joined, for every step or for a sequence as a whole."""
 
 import numpy as np
 import pytest
 
 import lstm
+from lstm.model import pool_weights
 from naive import central_differences
 
 
@@ -57,3 +58,109 @@ def test_backward_before_forward_and_a_bad_readout():
         model.backward(np.zeros((1, 1, 1)))
     with pytest.raises(ValueError, match="^Linear expected output_size of at least 1, got 0$"):
         lstm.LSTMRegressor(2, 3, 0)
+
+
+# A label for a whole sequence
+
+LENGTHS = np.array([5, 1, 3, 4])
+POOLS, DIRECTIONS = ["last", "mean"], [False, True]
+
+
+def classifier(kind, pool, bidirectional, seed=0):
+    """Return a float64 classifier of 3 classes whose biases are not zero, and x (5, 4, 2)."""
+    rng = np.random.default_rng(seed)
+    layer = kind(2, 3, bidirectional=bidirectional, rng=rng, dtype=np.float64)
+    model = lstm.Classifier(layer, 3, pool=pool, rng=rng)
+    for p in model.params.values():
+        p += rng.normal(size=p.shape) * 0.3
+    return model, rng.normal(size=(5, 4, 2))
+
+
+def alone(model, sequence, pool):
+    """Return the logits (K,) of one sequence (T, I) with no other beside it, pooled by hand."""
+    hidden = model.recurrent(sequence[:, None])[0][:, 0]
+    pooled = hidden.mean(0)
+    if pool == "last":
+        pooled = np.concatenate([hidden[-1, :3], hidden[0, 3:]])  # backward ends at the first
+    return model.linear.params["weight"] @ pooled + model.linear.params["bias"]
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["lengths", "all steps"])
+@pytest.mark.parametrize("bidirectional", DIRECTIONS, ids=["forward", "both"])
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("kind", [lstm.LSTM, lstm.GRU, lstm.RNN])
+def test_a_batch_is_labelled_as_each_of_its_sequences_alone(kind, pool, bidirectional, given):
+    model, x = classifier(kind, pool, bidirectional)
+    lengths = LENGTHS if given else np.full(4, 5)
+    expected = [alone(model, x[:end, b], pool) for b, end in enumerate(lengths)]
+    logits, _ = model(x, None, lengths if given else None)
+    np.testing.assert_allclose(logits, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["lengths", "all steps"])
+@pytest.mark.parametrize("bidirectional", DIRECTIONS, ids=["forward", "both"])
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("kind", [lstm.LSTM, lstm.GRU])
+def test_every_gradient_of_a_classifier_against_central_differences(
+    kind, pool, bidirectional, given
+):
+    model, x = classifier(kind, pool, bidirectional)
+    lengths, labels = LENGTHS if given else None, np.array([2, 0, 1, 2])
+    rng = np.random.default_rng(1)
+    _, last = model(x, None, lengths)
+    seen = tuple(rng.normal(size=s.shape) for s in (last if isinstance(last, tuple) else (last,)))
+
+    def loss():  # looks at the logits and at the last state
+        logits, last = model(x, None, lengths)
+        parts = last if isinstance(last, tuple) else (last,)
+        return lstm.cross_entropy(logits, labels)[0] + sum((w * s).sum() for w, s in zip(seen, parts))
+
+    _, dlogits = lstm.cross_entropy(model(x, None, lengths)[0], labels)
+    dx, _ = model.backward(dlogits, seen if len(seen) > 1 else seen[0])
+    got = {"x": dx, **model.grads}
+    for name, array in {"x": x, **model.params}.items():
+        expected = central_differences(loss, array)
+        assert abs(got[name] - expected).max() < 1e-6 * abs(expected).max(), name
+    if given:
+        assert not dx[np.arange(5)[:, None] >= LENGTHS].any()
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_nothing_past_an_end_is_read(pool):
+    model, x = classifier(lstm.LSTM, pool, True)
+    logits, _ = model(x, None, LENGTHS)
+    spoilt = np.concatenate([x, x])  # another padding, and more of it
+    spoilt[np.arange(10)[:, None] >= LENGTHS] = np.nan
+    np.testing.assert_allclose(model(spoilt, None, LENGTHS)[0], logits, rtol=1e-12)
+
+
+def test_the_weights_of_a_pool_by_hand():
+    lengths = np.array([2, 3])
+    mean, last = (pool_weights(pool, lengths, 3, 2) for pool in ("mean", "last"))
+    column = [[1 / 2, 1 / 3], [1 / 2, 1 / 3], [0, 1 / 3]]
+    np.testing.assert_allclose(mean, np.stack([column, column], -1), rtol=1e-15)
+    assert last[..., 0].tolist() == [[0, 0], [1, 0], [0, 1]]
+    assert last[..., 1].tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert pool_weights("last", lengths, 3, 1).shape == (3, 2, 1)
+
+
+def test_a_classifier_of_an_lstm_by_sizes():
+    model = lstm.LSTMClassifier(2, 3, 4, pool="mean", bidirectional=True, rng=0)
+    assert model.params["linear.weight"].shape == (4, 6) and model.recurrent.input_size == 2
+    logits, (h, _) = model(np.ones((5, 7, 2), np.float32))
+    assert logits.shape == (7, 4) and logits.dtype == np.float32 and h.shape == (2, 7, 3)
+    twin = lstm.LSTMClassifier(2, 3, 4, pool="mean", bidirectional=True, rng=0)
+    for name, p in twin.params.items():
+        np.testing.assert_array_equal(p, model.params[name])
+
+
+def test_a_classifier_refuses():
+    with pytest.raises(ValueError, match=r"^Classifier expected pool 'last' or 'mean', got 'max'$"):
+        lstm.LSTMClassifier(2, 3, 4, pool="max")
+    with pytest.raises(ValueError, match=r"^Classifier expected a layer with batch_first=False$"):
+        lstm.LSTMClassifier(2, 3, 4, batch_first=True)
+    with pytest.raises(ValueError, match=r"^Linear expected output_size of at least 1, got 0$"):
+        lstm.LSTMClassifier(2, 3, 0)
+    model = lstm.LSTMClassifier(2, 3, 4, rng=0)
+    with pytest.raises(ValueError, match=r"^LSTM expected lengths from 1 to 5, got 0 to 5$"):
+        model(np.ones((5, 2, 2), np.float32), None, [0, 5])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py"]
+SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py",
+         "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {"onnx.py": ["test_onnx.py"], "keras.py": ["test_keras.py"]}  # a suite of their own
 
 FAULTS = {
@@ -55,6 +56,23 @@ FAULTS = {
     "the readout's gradient past the recurrence": (
         "model.py", "self.recurrent.backward(self.linear.backward(dy), dstate)",
         "self.recurrent.backward(0.5 * self.linear.backward(dy), dstate)"),
+    "a classifier that reads the padded last step": ("model.py", "[step == lengths - 1,", "[step + 0 * lengths == steps - 1,"),
+    "a reverse direction read where it starts": (
+        "model.py", "xp.broadcast_to(step == 0, past.shape)", "step == lengths - 1"),
+    "a mean over the padded steps": ("model.py", "~past / lengths", "~past / (0 * lengths + steps)"),
+    "lengths that the pooling forgets": ("model.py", "if checked is None else checked", "if True else checked"),
+    "a pool without its weights on the way back": (
+        "model.py", "(self._weights * dpooled.reshape(B, D, -1))", "(0 * self._weights + dpooled.reshape(B, D, -1))"),
+    "a sequence in another's place": ("data.py", "x[: lengths[b], b] = sequence", "x[: lengths[b], b - 1] = sequence"),
+    "padding before the sequence": (
+        "data.py", "x[: lengths[b], b] = sequence", "x[len(x) - lengths[b] :, b] = sequence"),
+    "a loss over the padded steps": (
+        "training.py", "if lengths is None or target.ndim == 1:", "if True:"),
+    "lengths of other sequences": (
+        "training.py", "None if lengths is None else lengths[group]", "None if lengths is None else lengths[: len(group)]"),
+    "labels of other sequences": ("training.py", "else y[group]", "else y[: len(group)]"),
+    "dropout left off after evaluation": (
+        "training.py", "layer.training = before[name]", "layer.training = False"),
     "no bias correction in Adam": ("optim.py", "1 - beta2**self.steps", "1.0"),
     "clipping a copy": ("optim.py", "gradient *= max_norm", "gradient = gradient * max_norm"),
     "a state of another batch accepted": ("layers.py", "if part.shape[1] != batch:", "if False:"),

@@ -56,9 +56,10 @@ def metadata(wheel: zipfile.Path) -> list[tuple[str, str]]:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.Path) -> None:
-    files = [*(ROOT / "lstm").glob("*.py"), *(ROOT / "lstm").glob("*.csv"), ROOT / "lstm/py.typed"]
+    files = [path for kind in ("*.py", "*.csv", "*.npz") for path in (ROOT / "lstm").glob(kind)]
+    files.append(ROOT / "lstm/py.typed")
     assert names(wheel) == {path.relative_to(ROOT).as_posix() for path in files}
-    assert "lstm/sunspots.csv" in names(wheel)
+    assert {"lstm/sunspots.csv", "lstm/japanese_vowels.npz"} < names(wheel)
 
 
 def test_it_requires_numpy_alone(wheel: zipfile.Path) -> None:
@@ -73,6 +74,7 @@ def test_it_carries_its_license(wheel: zipfile.Path) -> None:
     assert (fields["License-Expression"], fields["License-File"]) == ("MIT", "LICENSE")
     text = (ROOT / "LICENSE").read_text()
     assert "MIT License" in text and "creativecommons.org/licenses/by/4.0/" in text
+    assert "lstm/sunspots.csv" in text and "lstm/japanese_vowels.npz" in text
 
 
 def test_the_version_is_said_once(wheel: zipfile.Path) -> None:
@@ -89,9 +91,10 @@ sys.path[:0] = [{site!r}, {numpy!r}]
 import lstm
 assert lstm.__file__.startswith({site!r}), lstm.__file__
 years, numbers = lstm.sunspots()
+vowels, _ = lstm.japanese_vowels()
 train, test = lstm.sine_task()
 y, (h, c) = lstm.LSTMRegressor(1, 4, 1, rng=0)(test.x)
-print(lstm.__version__, numbers.shape, y.shape)
+print(lstm.__version__, numbers.shape, vowels.x.shape, y.shape)
 """
 
 
@@ -108,7 +111,7 @@ def test_it_runs_where_only_numpy_is(wheel: zipfile.Path, tmp_path: Path) -> Non
     )
     import lstm
 
-    assert result.stdout == f"{lstm.__version__} (309,) (1000, 1, 1)\n", result.stderr
+    assert result.stdout == f"{lstm.__version__} (309,) (26, 270, 12) (1000, 1, 1)\n", result.stderr
 
 
 LOADED = """

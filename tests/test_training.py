@@ -155,3 +155,121 @@ def test_the_progress_bar_counts_epochs_and_names_what_it_needs(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
     with pytest.raises(ImportError, match="pip install tqdm"):
         training.progress_bar(3, True)
+
+
+# Sequences of different length
+
+LENGTHS = np.array([4, 1, 3])
+
+
+def ragged(outputs=2):
+    """Return a float64 regressor, and x (4, 3, 2) and y (4, 3, outputs) for it."""
+    rng = np.random.default_rng(0)
+    model = lstm.LSTMRegressor(2, 3, outputs, rng=rng, dtype=np.float64)
+    return model, rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, outputs))
+
+
+def steps_before_the_ends():
+    return [(t, b) for b, end in enumerate(LENGTHS) for t in range(end)]
+
+
+def test_a_loss_to_the_ends_is_one_over_the_valid_steps():
+    model, x, y = ragged()
+    predicted = [model(x[:end, b : b + 1])[0] for b, end in enumerate(LENGTHS)]
+    expected = np.mean([(predicted[b][t, 0] - y[t, b]) ** 2 for t, b in steps_before_the_ends()])
+    assert lstm.evaluate(model, x, y, lengths=LENGTHS) == pytest.approx(expected, rel=1e-12)
+    labels = np.random.default_rng(1).integers(2, size=(4, 3))
+    each = [
+        -np.log(np.exp(s[labels[t, b]]) / np.exp(s).sum())
+        for t, b in steps_before_the_ends() for s in [predicted[b][t, 0]]
+    ]
+    got = lstm.evaluate(model, x, labels, lstm.cross_entropy, LENGTHS)
+    assert got == pytest.approx(np.mean(each), rel=1e-12)
+
+
+def test_the_gradient_of_a_loss_to_the_ends():
+    _, x, y = ragged()
+    prediction = np.random.default_rng(2).normal(size=y.shape)
+    _, dy = training.loss_to_ends(lstm.mean_squared_error, prediction, y, LENGTHS)
+    expected = np.zeros_like(y)
+    for t, b in steps_before_the_ends():
+        expected[t, b] = 2 * (prediction[t, b] - y[t, b]) / (8 * 2)
+    np.testing.assert_allclose(dy, expected, rtol=1e-12)
+
+
+def test_what_lies_past_the_ends_is_no_matter_to_training():
+    model, x, y = ragged()
+    twin = copy.deepcopy(model)
+    past = np.arange(4)[:, None] >= LENGTHS
+    spoilt = [np.where(past[..., None], np.nan, a) for a in (x, y)]
+    options = {"epochs": 3, "lengths": LENGTHS}
+    history = lstm.fit(model, x, y, lstm.SGD(model.params, 0.1), **options)
+    again = lstm.fit(twin, *spoilt, lstm.SGD(twin.params, 0.1), **options)
+    assert again.loss == history.loss and np.isfinite(history.loss).all()
+    for name, p in model.params.items():
+        np.testing.assert_array_equal(twin.params[name], p)
+    assert lstm.evaluate(twin, *spoilt, lengths=LENGTHS) == lstm.evaluate(model, x, y, lengths=LENGTHS)
+
+
+def test_nan_before_an_end_is_still_refused():
+    model, x, y = ragged()
+    x[2, 2] = np.nan  # the last step of the third sequence
+    with pytest.raises(ValueError, match="^fit expected x without NaN or infinity, got some$"):
+        lstm.fit(model, x, y, lstm.SGD(model.params, 0.1), epochs=1, lengths=LENGTHS)
+
+
+def test_one_label_a_sequence_goes_with_its_sequence_and_its_length():
+    """Batches of shuffled sequences: the update is a gradient step by hand on each in turn."""
+    rng = np.random.default_rng(0)
+    model = lstm.LSTMClassifier(2, 3, 4, rng=rng, dtype=np.float64)
+    twin, x, labels = copy.deepcopy(model), rng.normal(size=(4, 3, 2)), np.array([3, 0, 2])
+    lstm.fit(model, x, labels, lstm.SGD(model.params, 0.3), epochs=1, batch_size=1,
+             lengths=LENGTHS, loss=lstm.cross_entropy, rng=np.random.default_rng(5))  # fmt: skip
+    for b in np.random.default_rng(5).permutation(3):
+        logits, _ = twin(x[: LENGTHS[b], b : b + 1])
+        p = np.exp(logits) / np.exp(logits).sum()
+        p[0, labels[b]] -= 1
+        twin.backward(p)
+        for name, g in twin.grads.items():
+            twin.params[name] -= 0.3 * g
+    for name, p in twin.params.items():
+        np.testing.assert_allclose(model.params[name], p, rtol=1e-12)
+
+
+def test_evaluate_turns_dropout_off_and_back_also_after_an_error():
+    rng = np.random.default_rng(0)
+    model = lstm.LSTMClassifier(2, 8, 4, num_layers=2, dropout=0.5, rng=rng, dtype=np.float64)
+    x, labels = rng.normal(size=(4, 3, 2)), np.array([3, 0, 2])
+    arguments = x, labels, lstm.cross_entropy, LENGTHS
+    assert lstm.evaluate(model, *arguments) == lstm.evaluate(model, *arguments)
+    assert model.recurrent.training and model.linear.training
+    assert not np.array_equal(model(x)[0], model(x)[0])  # dropout is on again
+    model.recurrent.training = False
+    with pytest.raises(ValueError, match="^cross_entropy expected labels from 0 to 3, got 0 to 9$"):
+        lstm.evaluate(model, x, np.array([9, 0, 2]), lstm.cross_entropy, LENGTHS)
+    assert not model.recurrent.training and model.linear.training
+
+
+def test_lengths_are_refused_with_a_cut_and_where_they_do_not_fit():
+    model, x, y = ragged()
+    message = (
+        "^fit expected bptt_length=None with lengths, got 2: "
+        "a cut could leave a sequence without a step$"
+    )
+    optimizer = lstm.SGD(model.params, 0.1)
+    with pytest.raises(ValueError, match=message):
+        lstm.fit(model, x, y, optimizer, epochs=1, bptt_length=2, lengths=LENGTHS)
+    for owner, call in {
+        "fit": lambda n: lstm.fit(model, x, y, optimizer, epochs=1, lengths=n),
+        "evaluate": lambda n: lstm.evaluate(model, x, y, lengths=n),
+    }.items():
+        with pytest.raises(ValueError, match=rf"^{owner} expected lengths of shape \(3,\), got \(2,\)$"):
+            call([4, 1])
+
+
+def test_labels_for_other_sequences_are_refused():
+    model, x = lstm.LSTMClassifier(2, 3, 4, rng=0), np.ones((4, 3, 2))
+    message = r"^fit expected y for the steps and sequences of x \(3,\), got \(2,\)$"
+    with pytest.raises(ValueError, match=message):
+        lstm.fit(model, x, np.array([0, 1]), lstm.SGD(model.params, 0.1), epochs=1,
+                 loss=lstm.cross_entropy)  # fmt: skip
