@@ -60,7 +60,13 @@ def peephole_step(
 def peephole_step_backward(
     dh: Array, dc: Array, dz: Array, dh_dc: Array, f: Array, *, p: Array
 ) -> None:
-    """Point-wise part of one step backward, in place; arguments as in the plain one."""
+    """Point-wise part of one step backward with peepholes, in place.
+
+    Parameters
+    ----------
+    dh, dc, dz, dh_dc, f : as in `gates.lstm_step_backward`
+    p : as in `peephole_step`
+    """
     dz[3] *= dh
     dh_dc *= dh
     dc += dh_dc

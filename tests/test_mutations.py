@@ -46,8 +46,13 @@ FAULTS = {
     "only one direction's gradient with respect to the input": ("stack.py", "sum(dx[1:], dx[0])", "dx[0]"),
     "peepholes on the wrong state": ("variants.py", "z[3] += p[2] * c\n", "z[3] += p[2] * c_prev\n"),
     "the output's peephole forgotten on the way back": ("variants.py", "    dc += p[2] * dz[3]\n", ""),
+    "the gates' peepholes forgotten on the way back": ("variants.py", "    dc += (p[:2] * dz[:2]).sum(0)\n", ""),
+    "the output's peephole learns from the old cell": ("variants.py", "dz[:, 3] * after", "dz[:, 3] * before"),
     "a coupled gate that is not coupled": ("variants.py", "    dg *= df  #", "    dg *= f  #"),
     "the reset's gradient forgotten": ("variants.py", "        dr[t] *= back\n", ""),
+    "the candidate learns from the state before the reset": (
+        "variants.py", "columns[2 * H :] @ read.T", "columns[2 * H :] @ before.T"),
+    "a silent ReLU that passes its gradient": ("variants.py", "out[...] = y > 0.0", "out[...] = 1.0"),
     "dropout's mask forgotten on the way back": ("layers.py", "else dy * self._cache", "else dy + 0 * self._cache"),
     "the GRU's update gate without its derivative": ("gates.py", "    dupdate *= update\n", ""),
     "the GRU's reset gate outside": ("gates.py", "xp.multiply(r, zh_n, out=h)", "xp.multiply(update, zh_n, out=h)"),
