@@ -105,9 +105,6 @@ class ndarray:
     def __abs__(self):
         return lift(abs(self._host))
 
-    def __invert__(self):
-        return lift(~self._host)
-
     def __array__(self, *_, **__):
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 

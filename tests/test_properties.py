@@ -5,7 +5,6 @@ import pickle
 import threading
 import tracemalloc
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import lstm
+import naive
 
 I, H = 2, 3
 MANY = settings(max_examples=50 * settings().max_examples)  # 5,000 unless told otherwise

@@ -17,6 +17,7 @@ import json
 import re
 import shutil
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,12 +81,18 @@ def name_chapter(app, what, name, obj, options, lines):
         lines += ["", f"Derived in :doc:`/{app.woven[name]}`.", ""]
 
 
+def is_public(name: str) -> bool:
+    """Tell whether ``lstm.module.object`` is a function or class for users, not a helper."""
+    module, _, last = name.rpartition(".")
+    return last[0] != "_" and callable(getattr(import_module(module), last))
+
+
 def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
     """Put a link to its description under each woven cell."""
     for cell in doctree.findall(nodes.container):
         for tag in cell["classes"]:
             name = tag.removeprefix(f"tag_{TAG}")
-            if name != tag:
+            if name != tag and is_public(name):
                 link = pending_xref(
                     "", nodes.literal("", name), refdomain="py", reftype="obj",
                     reftarget=name, refdoc=app.env.docname, refexplicit=True,
