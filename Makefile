@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: help book test weave notebooks bench clean
+.PHONY: help book test nightly weave notebooks bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ test: export OPENBLAS_NUM_THREADS := 1
 test: $(SITE)  ## test the package, every notebook and the site
 	$(BIN)/python book/weave.py --check
 	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadfile -q
+
+nightly: $(READY)  ## try ten times as many generated inputs as `make test`
+	EXAMPLES=1000 $(BIN)/python -m pytest tests/test_properties.py tests/test_stack.py -n 2 -q
 
 weave: $(READY)  ## write the package's text into the woven cells
 	$(BIN)/python book/weave.py
