@@ -1,8 +1,10 @@
 """A small, exact, inspectable LSTM on NumPy or CuPy, built in *LSTM from scratch*."""
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
+from .checkpoints import Checkpoints, EarlyStopping
 from .data import sine_task, sunspots, windows
-from .diagnostics import gradient_check
+from .diagnostics import gradient_check, traces
+from .interop import load, load_torch_state_dict, save, torch_state_dict
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
@@ -17,8 +19,10 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "Checkpoints",
     "Classifier",
     "Dropout",
+    "EarlyStopping",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
@@ -29,13 +33,18 @@ __all__ = [
     "fit",
     "get_array_module",
     "gradient_check",
+    "load",
+    "load_torch_state_dict",
     "mean_squared_error",
     "move_model",
     "resolve_device",
+    "save",
     "sine_task",
     "sunspots",
     "to_device",
     "to_numpy",
+    "torch_state_dict",
+    "traces",
     "warmup_exponential",
     "windows",
 ]

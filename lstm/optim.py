@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from .backend import Array, get_array_module
-from .checks import check_positive
+from .checks import check_arrays, check_positive
 
 Params = Mapping[str, Array]
 
@@ -34,6 +36,22 @@ class Optimizer:
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
         raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def memory(self) -> dict[str, Array]:
+        """Return the arrays, besides the parameters, that a step reads and changes."""
+        return {}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all that the next step depends on besides the parameters."""
+        own = {name: array.copy() for name, array in self.memory().items()}
+        return {"learning_rate": np.array(self.learning_rate), **own}
+
+    def load_state_dict(self, state: Params) -> None:
+        """Go on from what `state_dict` returned; a ValueError names all that differ."""
+        check_arrays(f"{type(self).__name__}.load_state_dict", state, self.state_dict())
+        self.learning_rate = float(state["learning_rate"])
+        for name, array in self.memory().items():
+            array[...] = state[name]
 
     def matched(self, grads: Params) -> Params:
         """Return the gradients, or refuse them if one is missing, unknown or misshapen."""
@@ -84,9 +102,15 @@ class Adam(Optimizer):
         super().__init__(params, learning_rate)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam expected betas from 0 to below 1, got {betas}")
-        self.betas, self.eps, self.steps = betas, check_positive("Adam", "eps", eps), 0
+        self.betas, self.eps = betas, check_positive("Adam", "eps", eps)
+        self.steps = np.array(0)
         zeros = {k: get_array_module(p).zeros_like(p) for k, p in self.params.items()}
         self.m, self.v = zeros, {k: z.copy() for k, z in zeros.items()}
+
+    def memory(self) -> dict[str, Array]:
+        """Return the number of steps, and both running means of every parameter."""
+        means = {f"{kind}.{k}": a for kind in "mv" for k, a in getattr(self, kind).items()}
+        return {"steps": self.steps, **means}
 
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
@@ -94,8 +118,8 @@ class Adam(Optimizer):
         self.steps += 1
         beta1, beta2 = self.betas
         rate, correction = (
-            self.learning_rate / (1 - beta1**self.steps),
-            1 - beta2**self.steps,
+            self.learning_rate / (1 - beta1 ** int(self.steps)),
+            1 - beta2 ** int(self.steps),
         )
         for name, gradient in grads.items():
             xp, m, v = get_array_module(gradient), self.m[name], self.v[name]

@@ -106,7 +106,7 @@ def test_a_loss_that_becomes_nan_stops_before_the_update():
     model = lstm.LSTMRegressor(1, 3, 1, rng=0)
     x = np.ones((4, 2, 1), np.float32)
     before = copy.deepcopy(model.params)
-    with pytest.raises(FloatingPointError, match="^the loss became nan; the parameters were not changed$"):
+    with pytest.raises(FloatingPointError, match="^update 1 of the epoch: the loss became nan; the parameters were not changed$"):
         lstm.fit(
             model, x, x, lstm.Adam(model.params), epochs=1,
             loss=lambda y, t: (np.float32("nan"), np.full_like(y, np.nan)),
