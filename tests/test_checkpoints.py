@@ -97,6 +97,14 @@ def test_each_thing_that_is_kept_is_needed(tmp_path, monkeypatch, name):
         equal(second.all(), whole.all())
 
 
+def test_the_generator_of_a_dropout_layer_is_among_those_that_are_kept():
+    layers = {"recurrent": lstm.LSTM(1, 2, num_layers=3, dropout=0.5), "drop": lstm.Dropout(0.5)}
+    model, rng = type("Model", (), {"layers": layers})(), np.random.default_rng(0)
+    found = checkpoints.generators(model, {"rng": rng, "other": object()})
+    assert list(found) == ["rng", "recurrent.dropout0", "recurrent.dropout1", "drop.dropout0"]
+    assert found["drop.dropout0"] is layers["drop"].rng and found["rng"] is rng
+
+
 def test_the_latest_files_stay_and_nothing_else(tmp_path):
     training = Training(tmp_path, keep=2)
     (tmp_path / ".epoch-00000001.safetensors.123.tmp").write_bytes(b"what a kill left")
@@ -240,6 +248,11 @@ def test_it_stops_when_patience_has_run_out_and_the_best_weights_are_back():
     history, stopping, p = stopped([5, 3, 4, 3, 1, 2, 2, 2, 0], patience=3)
     assert len(history.loss) == 8 and history.stopped
     assert (p, stopping.best, stopping.waited) == (4, 1, 3)
+
+
+def test_an_equal_loss_is_no_better_one():
+    history, _, p = stopped([2, 1, 1, 1, 1], patience=2)
+    assert len(history.loss) == 4 and p == 1
 
 
 def test_the_best_weights_are_back_when_the_epochs_run_out():

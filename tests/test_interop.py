@@ -2,18 +2,17 @@
 
 import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
-from test_torch import OPTIONS, TOLERANCE, stored, to_package
 
 import lstm
 from lstm import files, interop
 from lstm.training import evaluating
+from test_torch import OPTIONS, TOLERANCE, stored, to_package
 
 MODELS = {
     "LSTM": lambda: lstm.LSTM(2, 3, rng=0, forget_bias=0.5, dropout=0.25, num_layers=2),
