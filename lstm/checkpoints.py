@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Module, device_of, to_device
+from .backend import Array, Module
 from .checks import check_arrays, check_size
 from .files import FAULTS, read_arrays, write_arrays
 from .interop import assign
@@ -24,6 +24,19 @@ def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays whose names begin with ``prefix.``, without it."""
     start = f"{prefix}."
     return {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+
+
+def check_parts(parts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parts of a training besides model and optimizer; a TypeError for others."""
+    for name, part in parts.items():
+        stateful = hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
+        drawn = isinstance(part, np.random.Generator)
+        if name in ("model", "optimizer") or not (drawn or stateful):
+            raise TypeError(
+                f"Checkpoints expected {name} as a generator or an object with "
+                f"state_dict and load_state_dict, got {type(part).__name__}"
+            )
+    return parts
 
 
 def generators(model: Module, parts: Mapping[str, Any]) -> dict[str, np.random.Generator]:
@@ -88,9 +101,7 @@ def restore(
 ) -> None:
     """Put the arrays of a `snapshot` back where they came from."""
     assign(model, under("model", arrays))
-    now, state = optimizer.state_dict(), under("optimizer", arrays)
-    state = {name: to_device(a, device_of(now[name])) for name, a in state.items()}
-    optimizer.load_state_dict(state)
+    optimizer.load_state_dict(under("optimizer", arrays))
     for name, part in parts.items():
         if hasattr(part, "load_state_dict"):
             part.load_state_dict(under(name, arrays))
@@ -164,15 +175,7 @@ class Checkpoints:
         self, folder: str | os.PathLike[str], keep: int = 3, **parts: Any
     ) -> None:
         self.folder, self.keep = Path(folder), check_size("Checkpoints", "keep", keep)
-        self.parts = parts
-        for name, part in parts.items():
-            if name in ("model", "optimizer") or not (
-                isinstance(part, np.random.Generator) or hasattr(part, "load_state_dict")
-            ):
-                raise TypeError(
-                    f"Checkpoints expected {name} as a generator or an object with "
-                    f"state_dict and load_state_dict, got {type(part).__name__}"
-                )
+        self.parts = check_parts(parts)
 
     def files(self) -> list[Path]:
         """Return the checkpoints in the folder, the latest last."""

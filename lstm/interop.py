@@ -247,7 +247,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """
     arrays, content = read_arrays(Path(path), "model")
     try:
-        found = content.get("configuration")
+        found: Any = content.get("configuration")
         least = least_numbers(found)
         held = sum(array.size for array in arrays.values())
         if held < least:

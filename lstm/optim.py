@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .backend import Array, get_array_module
-from .checks import check_arrays, check_positive
+from .backend import Array, device_of, get_array_module, to_device
+from .checks import check_positive
 
 Params = Mapping[str, Array]
 
@@ -48,10 +48,14 @@ class Optimizer:
 
     def load_state_dict(self, state: Params) -> None:
         """Go on from what `state_dict` returned; a ValueError names all that differ."""
-        check_arrays(f"{type(self).__name__}.load_state_dict", state, self.state_dict())
+        given = {name: a.shape for name, a in state.items()}
+        expected = {name: a.shape for name, a in self.state_dict().items()}
+        if given != expected:
+            owner = f"{type(self).__name__}.load_state_dict"
+            raise ValueError(f"{owner} expected arrays {expected}, got {given}")
         self.learning_rate = float(state["learning_rate"])
         for name, array in self.memory().items():
-            array[...] = state[name]
+            array[...] = to_device(state[name], device_of(array))
 
     def matched(self, grads: Params) -> Params:
         """Return the gradients, or refuse them if one is missing, unknown or misshapen."""
