@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,33 @@ def test_float64_weights_are_cast_and_integers_refused():
         "load_torch_state_dict expected other arrays; "
         "different: weight int64 (1, 2) instead of float32 (1, 2)"
     )
+
+
+def test_whatever_numpy_can_read_is_taken_as_a_tensor():
+    class Tensor:  # as torch.Tensor does
+        def __init__(self, array):
+            self.array = array
+
+        def __array__(self, dtype=None, copy=None):
+            return self.array
+
+    layer, other = lstm.GRU(1, 2, rng=0), lstm.GRU(1, 2, rng=1)
+    state = {name: Tensor(array) for name, array in lstm.torch_state_dict(other).items()}
+    lstm.load_torch_state_dict(layer, state)
+    assert same(layer, other)
+
+
+BOOK = Path(__file__).parents[1] / "book/practice"
+
+
+def test_the_books_model_from_pytorch_gives_pytorchs_outputs():
+    state = safetensors.numpy.load_file(BOOK / "torch_sine.safetensors")
+    model = lstm.LSTMRegressor(1, 8, 1)
+    lstm.load_torch_state_dict(model, state)
+    y, _ = model(lstm.sine_task()[0].x)
+    np.testing.assert_allclose(y.ravel(), np.load(BOOK / "torch_sine.npy"), rtol=0, atol=1e-6)
+    assert lstm.torch_state_dict(model).keys() == state.keys()
+    assert sum((BOOK / f"torch_sine.{end}").stat().st_size for end in ("npy", "safetensors")) < 20_000
 
 
 def test_an_error_lists_all_that_is_wrong_and_changes_nothing():
