@@ -22,7 +22,7 @@ class Optimizer:
     """
 
     def __init__(self, params: Params, learning_rate: float) -> None:
-        self.params = dict(params)
+        self.params, self.steps = dict(params), 0
         self.learning_rate = learning_rate
 
     @property
@@ -44,7 +44,8 @@ class Optimizer:
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all that the next step depends on besides the parameters."""
         own = {name: array.copy() for name, array in self.memory().items()}
-        return {"learning_rate": np.array(self.learning_rate), **own}
+        rate, steps = np.array(self.learning_rate), np.array(self.steps, np.int64)
+        return {"learning_rate": rate, "steps": steps, **own}
 
     def load_state_dict(self, state: Params) -> None:
         """Go on from what `state_dict` returned; a ValueError names all that differ."""
@@ -54,6 +55,7 @@ class Optimizer:
             owner = f"{type(self).__name__}.load_state_dict"
             raise ValueError(f"{owner} expected arrays {expected}, got {given}")
         self.learning_rate = float(state["learning_rate"])
+        self.steps = int(state["steps"])
         for name, array in self.memory().items():
             array[...] = to_device(state[name], device_of(array))
 
@@ -107,14 +109,12 @@ class Adam(Optimizer):
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam expected betas from 0 to below 1, got {betas}")
         self.betas, self.eps = betas, check_positive("Adam", "eps", eps)
-        self.steps = np.array(0)
         zeros = {k: get_array_module(p).zeros_like(p) for k, p in self.params.items()}
         self.m, self.v = zeros, {k: z.copy() for k, z in zeros.items()}
 
     def memory(self) -> dict[str, Array]:
-        """Return the number of steps, and both running means of every parameter."""
-        means = {f"{kind}.{k}": a for kind in "mv" for k, a in getattr(self, kind).items()}
-        return {"steps": self.steps, **means}
+        """Return both running means of every parameter."""
+        return {f"{kind}.{k}": a for kind in "mv" for k, a in getattr(self, kind).items()}
 
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
@@ -122,8 +122,8 @@ class Adam(Optimizer):
         self.steps += 1
         beta1, beta2 = self.betas
         rate, correction = (
-            self.learning_rate / (1 - beta1 ** int(self.steps)),
-            1 - beta2 ** int(self.steps),
+            self.learning_rate / (1 - beta1**self.steps),
+            1 - beta2**self.steps,
         )
         for name, gradient in grads.items():
             xp, m, v = get_array_module(gradient), self.m[name], self.v[name]
