@@ -1,6 +1,6 @@
 # The commands of the project. PYTHON makes the environment: make test PYTHON=python3.13
 PYTHON ?= python3
-EXTRAS := plot,train,book,test
+EXTRAS := plot,train,io,book,test
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := 2.13.0

@@ -1,8 +1,10 @@
 """A small, exact, inspectable LSTM on NumPy or CuPy, built in *LSTM from scratch*."""
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
+from .checkpoints import Checkpoints, EarlyStopping
 from .data import japanese_vowels, pad, sine_task, sunspots, windows
-from .diagnostics import gradient_check
+from .diagnostics import gradient_check, traces
+from .interop import load, load_torch_state_dict, save, torch_state_dict
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
@@ -18,9 +20,11 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "Checkpoints",
     "Classifier",
     "CoupledLSTM",
     "Dropout",
+    "EarlyStopping",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
@@ -35,14 +39,19 @@ __all__ = [
     "get_array_module",
     "gradient_check",
     "japanese_vowels",
+    "load",
+    "load_torch_state_dict",
     "mean_squared_error",
     "move_model",
     "pad",
     "resolve_device",
+    "save",
     "sine_task",
     "sunspots",
     "to_device",
     "to_numpy",
+    "torch_state_dict",
+    "traces",
     "warmup_exponential",
     "windows",
 ]

@@ -124,3 +124,31 @@ def check_shape(
             f"{owner} expected {name} of shape ({expected}), got {value.shape}"
         )
     return value
+
+
+def check_arrays(
+    owner: str, given: Mapping[str, Array], expected: Mapping[str, Array]
+) -> None:
+    """Compare arrays with those that they are to replace.
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or dtypes differ; the error lists all that do.
+    """
+
+    def described(array: Array) -> str:
+        return f"{array.dtype} {array.shape}"
+
+    faults = {
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
+        "different": [
+            f"{name} {described(given[name])} instead of {described(array)}"
+            for name, array in expected.items()
+            if name in given and described(given[name]) != described(array)
+        ],
+    }
+    found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
+    if found:
+        raise ValueError(f"{owner} expected other arrays; {'; '.join(found)}")

@@ -175,6 +175,25 @@ class Statistics(NamedTuple):
     max: float
 
 
+def traces(model: Module) -> dict[str, Any]:
+    """Return the traces of every recurrent layer of a model, of its last forward pass.
+
+    Parameters
+    ----------
+    model : a model, or a layer, which goes by its class's name
+
+    Returns
+    -------
+    dict : under ``recurrent.l0``, ``recurrent.l0_reverse``, ``recurrent.l1`` and so on a
+        named tuple of arrays (T, B, H), for every layer and direction
+    """
+    return {
+        f"{name}.{run}": trace
+        for name, layer in model.layers.items() if hasattr(layer, "traces")
+        for run, trace in layer.traces().items()
+    }
+
+
 def statistics(trace: Any) -> dict[str, Statistics]:
     """Return the statistics of each gate and state of a trace, over steps, batch and units.
 

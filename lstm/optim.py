@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .backend import Array, get_array_module
+import numpy as np
+
+from .backend import Array, device_of, get_array_module, to_device
 from .checks import check_positive
 
 Params = Mapping[str, Array]
@@ -20,7 +22,7 @@ class Optimizer:
     """
 
     def __init__(self, params: Params, learning_rate: float) -> None:
-        self.params = dict(params)
+        self.params, self.steps = dict(params), 0
         self.learning_rate = learning_rate
 
     @property
@@ -35,6 +37,28 @@ class Optimizer:
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
         raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def memory(self) -> dict[str, Array]:
+        """Return the arrays, besides the parameters, that a step reads and changes."""
+        return {}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all that the next step depends on besides the parameters."""
+        own = {name: array.copy() for name, array in self.memory().items()}
+        rate, steps = np.array(self.learning_rate), np.array(self.steps, np.int64)
+        return {"learning_rate": rate, "steps": steps, **own}
+
+    def load_state_dict(self, state: Params) -> None:
+        """Go on from what `state_dict` returned; a ValueError names all that differ."""
+        given = {name: a.shape for name, a in state.items()}
+        expected = {name: a.shape for name, a in self.state_dict().items()}
+        if given != expected:
+            owner = f"{type(self).__name__}.load_state_dict"
+            raise ValueError(f"{owner} expected arrays {expected}, got {given}")
+        self.learning_rate = float(state["learning_rate"])
+        self.steps = int(state["steps"])
+        for name, array in self.memory().items():
+            array[...] = to_device(state[name], device_of(array))
 
     def matched(self, grads: Params) -> Params:
         """Return the gradients, or refuse them if one is missing, unknown or misshapen."""
@@ -85,9 +109,13 @@ class Adam(Optimizer):
         super().__init__(params, learning_rate)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam expected betas from 0 to below 1, got {betas}")
-        self.betas, self.eps, self.steps = betas, check_positive("Adam", "eps", eps), 0
+        self.betas, self.eps = betas, check_positive("Adam", "eps", eps)
         zeros = {k: get_array_module(p).zeros_like(p) for k, p in self.params.items()}
         self.m, self.v = zeros, {k: z.copy() for k, z in zeros.items()}
+
+    def memory(self) -> dict[str, Array]:
+        """Return both running means of every parameter."""
+        return {f"{kind}.{k}": a for kind in "mv" for k, a in getattr(self, kind).items()}
 
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from .stack import past_end
 
 Loss = Callable[[Array, Array], tuple[Array, Array]]
 Schedule = Callable[[int], float]
+Callback = Callable[[int, Any, Any, Any], Any]  # epoch, model, optimizer, history
 
 
 @dataclass
@@ -30,11 +31,13 @@ class History:
     loss : mean loss of the epoch's updates, each measured before its update
     grad_norm : largest joint norm of the gradients, before clipping; empty without clipping
     learning_rate : the rate used
+    stopped : whether a callback ended the training
     """
 
     loss: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
+    stopped: bool = False
 
     def add(self, loss: float, norms: list[float], rate: float) -> None:
         """Append what an epoch brought."""
@@ -96,6 +99,14 @@ def evaluating(model: Module) -> Iterator[None]:
             layer.training = before[name]
 
 
+def first_broken(params: Mapping[str, Array]) -> str:
+    """Return the end of an error that names the first parameter that is not finite."""
+    for name, p in params.items():
+        if not get_array_module(p).isfinite(p).all():
+            return f", but {name} was already not finite"
+    return ""
+
+
 def train_step(
     model: Module, x: Array, y: Array, state: Any, optimizer: Optimizer,
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
@@ -129,6 +140,7 @@ def train_step(
     if not math.isfinite(value):
         raise FloatingPointError(
             f"the loss became {value}; the parameters were not changed"
+            + first_broken(model.params)
         )
     model.backward(dy)
     grads = model.grads
@@ -147,16 +159,21 @@ def train_epoch(
     Each group of sequences is cut along time into stretches of ``bptt_length``: one update
     each, the state carried from one to the next, starting from zeros.
     """
-    losses, norms = [], []
+    losses: list[float] = []
+    norms: list[float] = []
     for group in groups:
         group, state = get_array_module(x).asarray(group), None
         ends = None if lengths is None else lengths[group]
         for start in range(0, len(x), bptt_length):
             stretch = slice(start, start + bptt_length), group
             target = y[stretch] if y.ndim > 1 else y[group]
-            value, norm, state = train_step(
-                model, x[stretch], target, state, optimizer, loss, clip_norm, ends
-            )
+            try:
+                value, norm, state = train_step(
+                    model, x[stretch], target, state, optimizer, loss, clip_norm, ends
+                )
+            except FloatingPointError as error:
+                step = f"update {len(losses) + 1} of the epoch"
+                raise FloatingPointError(f"{step}: {error}") from error
             losses.append(value)
             norms += [] if norm is None else [norm]
     return float(np.mean(losses)), norms
@@ -174,11 +191,41 @@ def update_length(bptt_length: int | None, steps: int, lengths: Array | None) ->
     return check_size("fit", "bptt_length", bptt_length)
 
 
+def plan_updates(
+    x: Array, y: Array, lengths: Any, bptt_length: int | None, batch_size: int | None
+) -> tuple[Array | None, int, int]:
+    """Return the checked lengths, the steps between updates, the sequences per update."""
+    lengths = check_lengths("fit", lengths, x)
+    check_pair("fit", x, y, lengths)
+    T, B = x.shape[:2]
+    length = update_length(bptt_length, T, lengths)
+    size = check_size("fit", "batch_size", B if batch_size is None else batch_size)
+    return lengths, length, size
+
+
+def epochs_to_do(
+    numbers: Iterable[int], callbacks: Sequence[Callback],
+    model: Module, optimizer: Optimizer, history: History,
+) -> Iterator[int]:
+    """Yield the epochs' numbers, call the callbacks after each, and let them finish."""
+    for epoch in numbers:
+        if history.stopped:
+            break
+        yield epoch
+        for callback in callbacks:
+            if callback(epoch, model, optimizer, history):
+                history.stopped = True  # at once: a checkpoint that comes next records it
+    for callback in callbacks:
+        if hasattr(callback, "finish"):
+            callback.finish(model)
+
+
 def fit(
     model: Module, x: Array, y: Array, optimizer: Optimizer, *, epochs: int,
     bptt_length: int | None = None, batch_size: int | None = None, lengths: Any = None,
     loss: Loss = mean_squared_error, clip_norm: float | None = None, progress: bool = False,
     schedule: Schedule | None = None, rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (), history: History | None = None,
 ) -> History:
     """Train a model by truncated backpropagation through time; return its `History`.
 
@@ -186,45 +233,52 @@ def fit(
     ----------
     model, optimizer, loss, clip_norm : as in `train_step`
     x, y : (T, B, I), and (T, B, O) or one target a sequence (B,)
-    epochs : times to go through the data
-    bptt_length : steps between updates, where the gradient is cut and the state carried
-        on; None for all T
+    epochs : times to go through the data, those in ``history`` included
+    bptt_length : steps from update to update, which carries the state; None for all T
     batch_size : sequences per update, None for all B
     lengths : (B,) where the sequences end, without ``bptt_length``; None for all T
     schedule : learning rate by epoch; None keeps the optimizer's
     rng : shuffles the sequences every epoch; None keeps their order
     progress : show a bar with tqdm, silent where the output is no terminal
+    callbacks : called with (epoch, model, optimizer, history) after every epoch, ended by
+        a True; their ``finish(model)``, where they have one, at the end
+    history : of earlier epochs, to be continued; None for a new one
 
     Raises
     ------
     ValueError, FloatingPointError
         If x or y is not finite or their steps or batch differ; if the loss is not finite.
     """
-    lengths = check_lengths("fit", lengths, x)
-    check_pair("fit", x, y, lengths)
-    (T, B), history = x.shape[:2], History()
-    length = update_length(bptt_length, T, lengths)
-    size = check_size("fit", "batch_size", B if batch_size is None else batch_size)
-    for epoch in progress_bar(check_size("fit", "epochs", epochs), progress):
+    lengths, length, size = plan_updates(x, y, lengths, bptt_length, batch_size)
+    history = History() if history is None else history
+    epochs, done = check_size("fit", "epochs", epochs), len(history.loss)
+    numbers = progress_bar(epochs, progress, done)
+    for epoch in epochs_to_do(numbers, callbacks, model, optimizer, history):
         if schedule is not None:
             optimizer.learning_rate = schedule(epoch)
         value, norms = train_epoch(
-            model, x, y, optimizer, bptt_length=length, groups=batches(B, size, rng),
-            loss=loss, clip_norm=clip_norm, lengths=lengths,
+            model, x, y, optimizer, bptt_length=length, loss=loss, clip_norm=clip_norm,
+            groups=batches(x.shape[1], size, rng), lengths=lengths,
         )
         history.add(value, norms, optimizer.learning_rate)
     return history
 
 
-def progress_bar(epochs: int, shown: bool) -> Iterable[int]:
-    """Return the epochs' numbers, with a bar around them if asked for."""
+def progress_bar(epochs: int, shown: bool, done: int = 0) -> Iterable[int]:
+    """Return the numbers of the epochs to do, with a bar around them if asked for.
+
+    Parameters
+    ----------
+    epochs, done : all epochs, and those that were done before
+    """
     if not shown:
-        return range(epochs)
+        return range(done, epochs)
     try:
         from tqdm import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: run `pip install tqdm`") from error
-    return tqdm(range(epochs), unit="epoch", disable=None)
+    numbers, bar = range(done, epochs), {"initial": done, "total": epochs}
+    return tqdm(numbers, unit="epoch", disable=None, **bar)
 
 
 def evaluate(

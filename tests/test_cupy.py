@@ -101,6 +101,32 @@ def test_a_classifier_of_padded_sequences_learns_the_same_on_the_device(cupy, po
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-10)
 
 
+def test_models_are_kept_and_trainings_go_on_on_the_device(cupy, tmp_path):
+    x = lstm.to_device(np.random.default_rng(0).normal(size=(5, 4, 1)), "cuda")
+    model = lstm.LSTMRegressor(1, 3, 1, num_layers=2, dropout=0.2, rng=0, device="cuda")
+    lstm.save(model, tmp_path / "m")
+    host, device = (lstm.load(tmp_path / "m", place) for place in ("cpu", "cuda"))
+    assert host.recurrent.device == "cpu" and device.recurrent.device == "cuda"
+    for name, p in model.params.items():
+        assert isinstance(device.params[name], cupy.ndarray)
+        np.testing.assert_array_equal(device.params[name].get(), p.get())
+        np.testing.assert_array_equal(host.params[name], p.get())
+    lstm.load_torch_state_dict(model, lstm.torch_state_dict(model))
+
+    def train(epochs, folder):
+        model, rng = lstm.load(tmp_path / "m", "cuda"), np.random.default_rng(1)
+        optimizer, stopping = lstm.Adam(model.params, 0.1), lstm.EarlyStopping(x, -x, 9)
+        keeper = lstm.Checkpoints(tmp_path / folder, rng=rng, stopping=stopping)
+        model.recurrent._between[0].rng = np.random.default_rng(2)
+        lstm.fit(model, x, x, optimizer, epochs=epochs, batch_size=2, rng=rng,
+                 history=keeper.resume(model, optimizer), callbacks=[stopping, keeper])  # fmt: skip
+        return {name: p.get() for name, p in model.params.items()}
+
+    whole, _ = train(4, "whole"), train(2, "pieces")
+    for name, p in train(4, "pieces").items():
+        np.testing.assert_array_equal(p, whole[name])
+
+
 def test_losses_optimizers_and_instruments(cupy):
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(5, 3)), rng.integers(3, size=5)

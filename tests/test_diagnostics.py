@@ -102,3 +102,17 @@ def test_the_seeds_two_tests_on_networks_that_are_what_they_are_called(scale, ve
     dy[-1] = 1.0
     dx, _ = layer.backward(dy)
     assert d.judge_gradients({"first step": dx[0]}) == {"first step": verdict}
+
+
+def test_traces_of_any_model_are_its_layers_traces():
+    layer = lstm.GRU(2, 3, num_layers=2, bidirectional=True, rng=0)
+    model, x = lstm.Regressor(layer, 1, rng=0), np.ones((5, 2, 2), np.float32)
+    model(x)
+    found = d.traces(model)
+    assert list(found) == [f"recurrent.{run}" for run in ("l0", "l0_reverse", "l1", "l1_reverse")]
+    for name, trace in found.items():
+        expected = layer.trace(name.removeprefix("recurrent."))
+        assert all(np.array_equal(a, b) for a, b in zip(trace, expected, strict=True))
+    assert list(d.traces(layer)) == [f"GRU.{run}" for run in layer.runs]
+    with pytest.raises(RuntimeError, match="no forward pass"):
+        d.traces(lstm.LSTMRegressor(1, 2, 1))

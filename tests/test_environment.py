@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from weave import ROOT
 
 Specifiers = dict[str, SpecifierSet]
-EXTRAS = ("plot", "train", "book", "test")  # what the Makefile installs
+EXTRAS = ("plot", "train", "io", "book", "test")  # what the Makefile installs
 CONDA_NAMES = {"cupy": "cupy-cuda12x"}
 CONDA_ALONE = {"pip", "python"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

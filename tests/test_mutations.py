@@ -14,7 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py",
          "test_data.py", "test_training.py"]  # fmt: skip
-SUITES = {"onnx.py": ["test_onnx.py"], "keras.py": ["test_keras.py"]}  # a suite of their own
+SUITES = {
+    f"{name}.py": [f"test_{name}.py"]  # a suite of their own
+    for name in ("files", "interop", "checkpoints", "onnx", "keras")
+}
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -93,13 +96,31 @@ FAULTS = {
     "Keras' extra bias merged": ("keras.py", "b_hh * (np.arange(3 * H) < 2 * H)", "b_hh"),
     "Keras' directions exchanged": ("keras.py", "part = weights[d * count // D : (d + 1) * count // D]",
         "part = weights[(D - 1 - d) * count // D : (D - d) * count // D]"),
+    "PyTorch's second bias dropped": ("interop.py", "] + second", "]"),
+    "the GRU's extra bias added to the first": ("interop.py", "second[len(p) - apart :] = 0", "second *= 1"),
+    "the second bias written twice": ("interop.py", "np.zeros_like(value)", "value"),
+    "weights replaced behind the optimizer's back": (
+        "interop.py", "p[...] = to_device(params[name], device_of(p))",
+        "vars(next(iter(model.layers.values())))['params'][name.split('.')[-1]] = params[name]"),
+    "stale gradients after loading": ("interop.py", "        layer.forget()\n", "        pass\n"),
+    "a class of the file's choice": ("interop.py", "if configuration(model) != found:", "if False:"),
+    "a file written in place": ("files.py", "temporary = path.with_name(f\".{path.name}.{os.getpid()}.tmp\")", "temporary = path"),
+    "a write that is not yet on the disk": ("files.py", "            os.fsync(file.fileno())\n", ""),
+    "a newer format read": ("files.py", "if version > VERSION:", "if False:"),
+    "a file of another kind read": ("files.py", "if found != kind:", "if False:"),
+    "dropout's generator forgotten": ("checkpoints.py", "[layer] if isinstance", "[] if isinstance"),
+    "between the layers too": ("checkpoints.py", 'getattr(layer, "_between", [])', "[]"),
+    "best weights that are not copied": ("checkpoints.py", "p.copy() for name, p in model", "p for name, p in model"),
+    "an equal loss taken for a better one": ("checkpoints.py", "if value < self.best:", "if value <= self.best:"),
+    "old checkpoints pile up": ("checkpoints.py", "*self.files()[: -self.keep], ", ""),
+    "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 
 
 def run_suite(tmp_path, fault=None):
     """Run the suite on a copy of the package, with a fault if one is given."""
     shutil.copytree(ROOT / "lstm", tmp_path / "lstm", ignore=shutil.ignore_patterns("__pycache__"))
-    suite = SUITE
+    suite = SUITE + [test for own in SUITES.values() for test in own]
     if fault is not None:
         file, right, wrong = fault
         suite = SUITES.get(file, SUITE)

@@ -1,4 +1,4 @@
-"""The README's program runs and prints what the README says it prints."""
+"""The README's programs run, one after the other, and print what the README says they print."""
 
 import contextlib
 import io
@@ -8,14 +8,17 @@ from pathlib import Path
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def test_the_ten_lines_print_what_stands_below_them():
-    program, output = re.search(r"```python\n(.*?)```\s+```text\n(.*?)```", README, re.S).groups()
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(program, {})
-    assert printed.getvalue() == output
-    statements = [line for line in program.splitlines() if line.strip() and not line.startswith(" ")]
-    assert len(statements) <= 10
+def test_the_ten_lines_and_the_three_print_what_stands_below_them():
+    programs = re.findall(r"```python\n(.*?)```\s+```text\n(.*?)```", README, re.S)
+    names = {}
+    for (program, output), most in zip(programs, (10, 3), strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(program, names)
+        assert printed.getvalue() == output
+        statements = [line for line in program.splitlines() if line.strip() and not line.startswith(" ")]
+        assert len(statements) <= most
+    assert README.count("```python") == len(programs)
 
 
 def test_every_file_the_readme_links_to_exists():

@@ -106,7 +106,7 @@ def test_a_loss_that_becomes_nan_stops_before_the_update():
     model = lstm.LSTMRegressor(1, 3, 1, rng=0)
     x = np.ones((4, 2, 1), np.float32)
     before = copy.deepcopy(model.params)
-    with pytest.raises(FloatingPointError, match="^the loss became nan; the parameters were not changed$"):
+    with pytest.raises(FloatingPointError, match="^update 1 of the epoch: the loss became nan; the parameters were not changed$"):
         lstm.fit(
             model, x, x, lstm.Adam(model.params), epochs=1,
             loss=lambda y, t: (np.float32("nan"), np.full_like(y, np.nan)),
@@ -273,3 +273,56 @@ def test_labels_for_other_sequences_are_refused():
     with pytest.raises(ValueError, match=message):
         lstm.fit(model, x, np.array([0, 1]), lstm.SGD(model.params, 0.1), epochs=1,
                  loss=lstm.cross_entropy)  # fmt: skip
+
+
+def test_the_error_of_a_nan_names_the_update_and_the_first_broken_parameter():
+    model, x = lstm.LSTMRegressor(1, 3, 1, rng=0), np.ones((7, 2, 1), np.float32)
+
+    def breaks(epoch, model, optimizer, history):
+        model.params["recurrent.bias_l0"][0] = np.inf
+        model.params["linear.weight"][0] = np.nan
+
+    message = (
+        "^update 1 of the epoch: the loss became nan; the parameters were not changed, "
+        "but recurrent.bias_l0 was already not finite$"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        lstm.fit(model, x, x, lstm.SGD(model.params), epochs=2, bptt_length=2, callbacks=[breaks])
+    calls = iter([1.0, 1.0, np.inf])
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    with pytest.raises(FloatingPointError, match="^update 3 of the epoch: the loss became inf; the parameters were not changed$"):
+        lstm.fit(model, x, x, lstm.SGD(model.params), epochs=1, bptt_length=2,
+                 loss=lambda y, t: (next(calls), 0 * y))  # fmt: skip
+
+
+def test_callbacks_are_all_called_after_every_epoch_and_a_true_ends_the_training():
+    model, x, calls = Recorder(), np.ones((2, 1, 1)), []
+
+    class Stops:
+        def __call__(self, epoch, *rest):
+            calls.append(("stops", epoch))
+            return epoch == 2
+
+        def finish(self, model):
+            calls.append(("finish", model))
+
+    def notes(epoch, model, optimizer, history):
+        calls.append((len(history.loss), history.stopped))
+
+    optimizer = lstm.SGD(model.params, 0.1)
+    history = lstm.fit(model, x, x, optimizer, epochs=9, callbacks=[Stops(), notes])
+    assert calls == [("stops", 0), (1, False), ("stops", 1), (2, False), ("stops", 2), (3, True),
+                     ("finish", model)]  # fmt: skip
+    assert len(history.loss) == 3 and history.stopped
+
+
+def test_epochs_are_counted_on_from_a_history():
+    model, x, seen = Recorder(), np.ones((2, 1, 1)), []
+    options = {"schedule": lambda epoch: seen.append(epoch) or 0.1 / (epoch + 1)}
+    optimizer = lstm.SGD(model.params, 0.1)
+    first = lstm.fit(model, x, x, optimizer, epochs=2, **options)
+    whole = lstm.fit(model, x, x, optimizer, epochs=5, history=first, **options)
+    assert whole is first and seen == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(whole.learning_rate, [0.1 / (k + 1) for k in range(5)])
+    assert len(lstm.fit(model, x, x, optimizer, epochs=3, history=whole).loss) == 5
+    assert list(training.progress_bar(5, False, 3)) == list(training.progress_bar(5, True, 3)) == [3, 4]
