@@ -6,7 +6,18 @@ from .diagnostics import gradient_check
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
-from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
+from .optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Momentum,
+    Plateau,
+    RMSprop,
+    clip_grad_norm,
+    clip_grad_value,
+    cosine,
+    warmup_exponential,
+)
 from .training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -17,13 +28,19 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "Classifier",
     "Dropout",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
+    "Momentum",
+    "Plateau",
+    "RMSprop",
     "Regressor",
     "clip_grad_norm",
+    "clip_grad_value",
+    "cosine",
     "cross_entropy",
     "evaluate",
     "fit",

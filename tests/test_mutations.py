@@ -52,6 +52,24 @@ FAULTS = {
         "self.recurrent.backward(0.5 * self.linear.backward(dy), dstate)"),
     "no bias correction in Adam": ("optim.py", "1 - beta2**self.steps", "1.0"),
     "clipping a copy": ("optim.py", "gradient *= max_norm", "gradient = gradient * max_norm"),
+    "clipping by value a copy": ("optim.py", "max_value, out=gradient)", "max_value)"),
+    "momentum that remembers nothing": ("optim.py", "u *= self.momentum", "u *= 0.0"),
+    "momentum as a mean": ("optim.py", "        u += gradient\n", "        u += (1 - self.momentum) * gradient\n"),
+    "Nesterov without the look-ahead": ("optim.py", "gradient + self.momentum * u if", "u if"),
+    "RMSprop's eps under the root": ("optim.py", "(xp.sqrt(v) + self.eps)", "xp.sqrt(v + self.eps)"),
+    "weight decay coupled into the gradient": (
+        "optim.py", "        self.params[name] *= 1 - self.learning_rate * self.weight_decay\n",
+        "        gradient = gradient + self.weight_decay * self.params[name]\n"),
+    "weight decay without the rate": (
+        "optim.py", "1 - self.learning_rate * self.weight_decay", "1 - self.weight_decay"),
+    "a state that is lent, not copied": ("optim.py", "name: array.copy() for", "name: array for"),
+    "a state without the steps": ("optim.py", 'self.steps = int(state["steps"])', "pass"),
+    "a state that replaces arrays": ("optim.py", "array[...] = to_device", "self.slots[name] = to_device"),
+    "a cosine that rises again": ("optim.py", "min(1.0, (step - warmup) / (steps - warmup))",
+                                  "(step - warmup) / (steps - warmup)"),
+    "a cosine that forgets its warm-up": ("optim.py", "(steps - warmup))", "steps)"),
+    "a plateau one epoch too early": ("optim.py", "self.waited > self.patience", "self.waited >= self.patience"),
+    "a plateau that goes on counting": ("optim.py", "self.rate * self.factor), 0", "self.rate * self.factor), self.waited"),
     "a state of another batch accepted": ("layers.py", "if part.shape[1] != batch:", "if False:"),
 }  # fmt: skip
 
