@@ -8,7 +8,18 @@ from .interop import load, load_torch_state_dict, save, torch_state_dict
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
-from .optim import SGD, Adam, clip_grad_norm, warmup_exponential
+from .optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Momentum,
+    Plateau,
+    RMSprop,
+    clip_grad_norm,
+    clip_grad_value,
+    cosine,
+    warmup_exponential,
+)
 from .training import evaluate, fit
 from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
@@ -20,6 +31,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "Checkpoints",
     "Classifier",
     "CoupledLSTM",
@@ -28,11 +40,16 @@ __all__ = [
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
+    "Momentum",
     "PeepholeLSTM",
+    "Plateau",
+    "RMSprop",
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
     "clip_grad_norm",
+    "clip_grad_value",
+    "cosine",
     "cross_entropy",
     "evaluate",
     "fit",

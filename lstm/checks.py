@@ -25,6 +25,21 @@ def check_size(owner: str, name: str, value: Any) -> int:
     return int(value)
 
 
+def check_count(owner: str, name: str, value: Any) -> int:
+    """Return a count that is a whole number of at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no int, or below 0.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{owner} expected {name} as an int, got {value!r}")
+    if value < 0:
+        raise ValueError(f"{owner} expected {name} of at least 0, got {value}")
+    return int(value)
+
+
 def check_positive(owner: str, name: str, value: float) -> float:
     """Return a number that is above zero and finite.
 
@@ -49,6 +64,28 @@ def check_fraction(owner: str, name: str, value: float) -> float:
     if not 0 <= value < 1:
         raise ValueError(f"{owner} expected {name} from 0 to below 1, got {value!r}")
     return value
+
+
+def check_names(
+    owner: str, what: str, given: Mapping[str, Array], expected: Mapping[str, Array]
+) -> None:
+    """Raise a ValueError unless two sets of arrays have the same names and shapes.
+
+    It lists every name that is missing, unexpected, or of another shape.
+
+    Parameters
+    ----------
+    what : what the given arrays are, in the plural
+    """
+    faults = [f"{name} is missing" for name in expected if name not in given]
+    faults += [f"{name} is unexpected" for name in given if name not in expected]
+    faults += [
+        f"{name} has shape {given[name].shape} instead of {array.shape}"
+        for name, array in expected.items()
+        if name in given and given[name].shape != array.shape
+    ]
+    if faults:
+        raise ValueError(f"{owner} got {what} that do not fit: {', '.join(faults)}")
 
 
 def check_lengths(owner: str, lengths: Any, x: Array) -> Array | None:

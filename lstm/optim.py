@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from .backend import Array, device_of, get_array_module, to_device
-from .checks import check_positive
+from .checks import check_count, check_fraction, check_names, check_positive, check_size
 
 Params = Mapping[str, Array]
 
 
 class Optimizer:
-    """What `SGD` and `Adam` share: the parameters they change in place, a learning rate.
+    """What all optimizers share: the parameters they change in place, and their state.
 
     Parameters
     ----------
@@ -23,52 +24,48 @@ class Optimizer:
 
     def __init__(self, params: Params, learning_rate: float) -> None:
         self.params, self.steps = dict(params), 0
+        self.slots: dict[str, Array] = {}
         self.learning_rate = learning_rate
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next step; setting it to what is not above 0 is a ValueError."""
         return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
         self._learning_rate = check_positive(type(self).__name__, "learning_rate", value)
 
+    def slot(self, kind: str) -> dict[str, Array]:
+        """Return an array of zeros for each parameter, part of the state from now on."""
+        zeros = {k: get_array_module(p).zeros_like(p) for k, p in self.params.items()}
+        self.slots |= {f"{kind}.{name}": array for name, array in zeros.items()}
+        return zeros
+
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
-        raise NotImplementedError(f"{type(self).__name__} must define step")
+        check_names(f"{type(self).__name__}.step", "gradients", grads, self.params)
+        self.steps += 1
+        for name, gradient in grads.items():
+            self.update(name, gradient)
 
-    def memory(self) -> dict[str, Array]:
-        """Return the arrays, besides the parameters, that a step reads and changes."""
-        return {}
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def state_dict(self) -> dict[str, Array]:
-        """Return copies of all that the next step depends on besides the parameters."""
-        own = {name: array.copy() for name, array in self.memory().items()}
-        rate, steps = np.array(self.learning_rate), np.array(self.steps, np.int64)
-        return {"learning_rate": rate, "steps": steps, **own}
+        """Return copies of all that the next step depends on, besides the parameters."""
+        numbers = {"learning_rate": np.array(self.learning_rate, np.float64),
+                   "steps": np.array(self.steps, np.int64)}
+        return numbers | {name: array.copy() for name, array in self.slots.items()}
 
     def load_state_dict(self, state: Params) -> None:
-        """Go on from what `state_dict` returned; a ValueError names all that differ."""
-        given = {name: a.shape for name, a in state.items()}
-        expected = {name: a.shape for name, a in self.state_dict().items()}
-        if given != expected:
-            owner = f"{type(self).__name__}.load_state_dict"
-            raise ValueError(f"{owner} expected arrays {expected}, got {given}")
+        """Go on from a `state_dict`; a ValueError leaves everything as it was."""
+        owner = f"{type(self).__name__}.load_state_dict"
+        check_names(owner, "values", state, self.state_dict())
         self.learning_rate = float(state["learning_rate"])
         self.steps = int(state["steps"])
-        for name, array in self.memory().items():
+        for name, array in self.slots.items():
             array[...] = to_device(state[name], device_of(array))
-
-    def matched(self, grads: Params) -> Params:
-        """Return the gradients, or refuse them if one is missing, unknown or misshapen."""
-        given = {name: g.shape for name, g in grads.items()}
-        expected = {name: p.shape for name, p in self.params.items()}
-        if given != expected:
-            raise ValueError(
-                f"{type(self).__name__}.step expected gradients {expected}, got {given}"
-            )
-        return grads
 
 
 class SGD(Optimizer):
@@ -82,10 +79,70 @@ class SGD(Optimizer):
     def __init__(self, params: Params, learning_rate: float = 0.01) -> None:
         super().__init__(params, learning_rate)
 
-    def step(self, grads: Params) -> None:
-        """Change every parameter in place, by ``model.grads``."""
-        for name, gradient in self.matched(grads).items():
-            self.params[name] -= self.learning_rate * gradient
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        self.params[name] -= self.learning_rate * gradient
+
+
+class Momentum(Optimizer):
+    """Gradient descent along a running sum of gradients: u = momentum * u + dp.
+
+    Parameters
+    ----------
+    params, learning_rate : as in `Optimizer`
+    momentum : what is left of the sum at each step, from 0 to below 1
+    nesterov : step along dp + momentum * u, the sum as the next step would have it if
+        the gradient stayed
+
+    References
+    ----------
+    Sutskever et al. (2013), in PyTorch's form, where the rate multiplies the sum.
+    """
+
+    def __init__(
+        self, params: Params, learning_rate: float, momentum: float = 0.9,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, learning_rate)
+        self.momentum = check_fraction("Momentum", "momentum", momentum)
+        self.nesterov, self.u = nesterov, self.slot("u")
+
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        u = self.u[name]
+        u *= self.momentum
+        u += gradient
+        direction = gradient + self.momentum * u if self.nesterov else u
+        self.params[name] -= self.learning_rate * direction
+
+
+class RMSprop(Optimizer):
+    """Gradient descent by the gradient over the root of its running mean square.
+
+    Parameters
+    ----------
+    params, learning_rate : as in `Optimizer`
+    alpha : decay of the running mean of the square, from 0 to below 1
+    eps : added to the root, above 0
+
+    References
+    ----------
+    Hinton, Srivastava and Swersky (2012), in PyTorch's form.
+    """
+
+    def __init__(
+        self, params: Params, learning_rate: float = 0.01, alpha: float = 0.99,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params, learning_rate)
+        self.alpha = check_fraction("RMSprop", "alpha", alpha)
+        self.eps, self.v = check_positive("RMSprop", "eps", eps), self.slot("v")
+
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        xp, v = get_array_module(gradient), self.v[name]
+        v += (1 - self.alpha) * (gradient * gradient - v)
+        self.params[name] -= self.learning_rate * gradient / (xp.sqrt(v) + self.eps)
 
 
 class Adam(Optimizer):
@@ -107,30 +164,53 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
     ) -> None:
         super().__init__(params, learning_rate)
+        owner = type(self).__name__
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Adam expected betas from 0 to below 1, got {betas}")
-        self.betas, self.eps = betas, check_positive("Adam", "eps", eps)
-        zeros = {k: get_array_module(p).zeros_like(p) for k, p in self.params.items()}
-        self.m, self.v = zeros, {k: z.copy() for k, z in zeros.items()}
+            raise ValueError(f"{owner} expected betas from 0 to below 1, got {betas}")
+        self.betas, self.eps = betas, check_positive(owner, "eps", eps)
+        self.m, self.v = self.slot("m"), self.slot("v")
 
-    def memory(self) -> dict[str, Array]:
-        """Return both running means of every parameter."""
-        return {f"{kind}.{k}": a for kind in "mv" for k, a in getattr(self, kind).items()}
-
-    def step(self, grads: Params) -> None:
-        """Change every parameter in place, by ``model.grads``."""
-        self.matched(grads)
-        self.steps += 1
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        xp, m, v = get_array_module(gradient), self.m[name], self.v[name]
         beta1, beta2 = self.betas
-        rate, correction = (
-            self.learning_rate / (1 - beta1**self.steps),
-            1 - beta2**self.steps,
-        )
-        for name, gradient in grads.items():
-            xp, m, v = get_array_module(gradient), self.m[name], self.v[name]
-            m += (1 - beta1) * (gradient - m)
-            v += (1 - beta2) * (gradient * gradient - v)
-            self.params[name] -= rate * m / (xp.sqrt(v / correction) + self.eps)
+        m += (1 - beta1) * (gradient - m)
+        v += (1 - beta2) * (gradient * gradient - v)
+        rate = self.learning_rate / (1 - beta1**self.steps)
+        correction = 1 - beta2**self.steps
+        self.params[name] -= rate * m / (xp.sqrt(v / correction) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam, and beside it a decay that draws every parameter towards 0.
+
+    Parameters
+    ----------
+    params, learning_rate, betas, eps : as in `Adam`
+    weight_decay : each step first multiplies p by 1 - learning_rate * weight_decay;
+        at least 0
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), in PyTorch's form, with the rate in the decay.
+    """
+
+    def __init__(
+        self, params: Params, learning_rate: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, learning_rate, betas, eps)
+        if not 0 <= weight_decay < float("inf"):
+            raise ValueError(
+                f"AdamW expected weight_decay at least 0 and finite, got {weight_decay!r}"
+            )
+        self.weight_decay = weight_decay
+
+    def update(self, name: str, gradient: Array) -> None:
+        """Change one parameter in place."""
+        self.params[name] *= 1 - self.learning_rate * self.weight_decay
+        super().update(name, gradient)
 
 
 def clip_grad_norm(grads: Params, max_norm: float) -> Array:
@@ -157,6 +237,35 @@ def clip_grad_norm(grads: Params, max_norm: float) -> Array:
     return norm
 
 
+def clip_grad_value(grads: Params, max_value: float) -> None:
+    """Limit every entry of all gradients, in place, to -max_value to max_value.
+
+    Parameters
+    ----------
+    grads : ``model.grads``; their direction may turn
+    max_value : above 0
+    """
+    check_positive("clip_grad_value", "max_value", max_value)
+    for gradient in grads.values():
+        get_array_module(gradient).clip(gradient, -max_value, max_value, out=gradient)
+
+
+def check_schedule(owner: str, rate: float, warmup: int, floor: float) -> None:
+    """Raise an error unless a schedule's highest rate, warm-up and floor make sense.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If rate is not above 0, warmup no int of at least 0, or floor not from 0 to rate.
+    """
+    check_positive(owner, "rate", rate)
+    check_count(owner, "warmup", warmup)
+    if not 0 <= floor <= rate:
+        raise ValueError(
+            f"{owner} expected floor from 0 to the rate {rate!r}, got {floor!r}"
+        )
+
+
 def warmup_exponential(
     rate: float, decay: float, *, warmup: int = 0, floor: float = 0.0
 ) -> Callable[[int], float]:
@@ -167,13 +276,13 @@ def warmup_exponential(
     rate : highest learning rate, above 0
     decay : factor of each step after the warm-up, above 0, at most 1
     warmup : steps of warm-up, 0 for none
-    floor : lowest rate after the warm-up, at least 0
+    floor : lowest rate after the warm-up, from 0 to rate
 
     Returns
     -------
     A function from the step's number, counted from 0 (an epoch, in `fit`), to a rate.
     """
-    check_positive("warmup_exponential", "rate", rate)
+    check_schedule("warmup_exponential", rate, warmup, floor)
     if not 0 < decay <= 1:
         raise ValueError(
             f"warmup_exponential expected decay above 0 and at most 1, got {decay!r}"
@@ -185,3 +294,71 @@ def warmup_exponential(
         return max(floor, rate * decay ** (step - warmup))
 
     return schedule
+
+
+def cosine(
+    rate: float, steps: int, *, warmup: int = 0, floor: float = 0.0
+) -> Callable[[int], float]:
+    """Schedule: linear from rate / warmup to rate, then half a cosine down to floor.
+
+    Parameters
+    ----------
+    rate : highest learning rate, above 0
+    steps : steps of the whole training, more than warmup; from this number on, floor
+    warmup, floor : as in `warmup_exponential`
+
+    Returns
+    -------
+    A function from the step's number, counted from 0, to a rate.
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), without restarts.
+    """
+    check_schedule("cosine", rate, warmup, floor)
+    if check_size("cosine", "steps", steps) <= warmup:
+        raise ValueError(f"cosine expected steps above warmup {warmup}, got {steps}")
+
+    def schedule(step: int) -> float:
+        if step < warmup:
+            return rate * (step + 1) / warmup
+        way = min(1.0, (step - warmup) / (steps - warmup))
+        return floor + (rate - floor) * (1 + math.cos(math.pi * way)) / 2
+
+    return schedule
+
+
+class Plateau:
+    """Rate that falls when a loss has stopped falling: ``rate = plateau(loss)``.
+
+    Parameters
+    ----------
+    rate : first learning rate, above 0
+    factor : what is left of the rate when it falls, above 0 and below 1
+    patience : losses in a row without an improvement that change nothing, at least 0;
+        the next one lowers the rate
+    threshold : an improvement is below the best loss by more than this share of it,
+        from 0 to below 1; NaN is none
+    floor : lowest rate, from 0 to rate
+    """
+
+    def __init__(
+        self, rate: float, *, factor: float = 0.1, patience: int = 10,
+        threshold: float = 1e-4, floor: float = 0.0,
+    ) -> None:
+        check_schedule("Plateau", rate, 0, floor)
+        check_positive("Plateau", "factor", check_fraction("Plateau", "factor", factor))
+        self.rate, self.factor, self.floor = rate, factor, floor
+        self.patience = check_count("Plateau", "patience", patience)
+        self.threshold = check_fraction("Plateau", "threshold", threshold)
+        self.best, self.waited = math.inf, 0
+
+    def __call__(self, loss: float) -> float:
+        """Return the rate for the next epoch, given this one's loss."""
+        if loss < self.best * (1 - self.threshold):
+            self.best, self.waited = loss, 0
+            return self.rate
+        self.waited += 1
+        if self.waited > self.patience:
+            self.rate, self.waited = max(self.floor, self.rate * self.factor), 0
+        return self.rate

@@ -149,6 +149,31 @@ def test_losses_optimizers_and_instruments(cupy):
     lstm.SGD(model.params, 0.1).step(model.grads)
 
 
+@pytest.mark.parametrize("kind", [
+    lstm.SGD, lstm.Momentum, lambda p, rate: lstm.Momentum(p, rate, nesterov=True),
+    lstm.RMSprop, lstm.Adam, lstm.AdamW,
+])  # fmt: skip
+def test_an_optimizer_takes_the_same_steps_on_the_device(cupy, kind):
+    start, gradients = np.ones((2, 3)), np.random.default_rng(0).normal(size=(9, 2, 3))
+    ends, states = {}, {}
+    for device in ("cpu", "cuda"):
+        p = lstm.to_device(start.copy(), device)
+        optimizer = kind({"p": p}, 0.1)
+        for gradient in gradients:
+            grads = {"p": lstm.to_device(gradient.copy(), device)}
+            with strict_cupy.without_waiting():
+                lstm.clip_grad_value(grads, 0.8)
+                optimizer.step(grads)
+        states[device], ends[device] = optimizer.state_dict(), lstm.to_numpy(p)
+        assert all(isinstance(a, type(p)) for name, a in states[device].items() if "." in name)
+    np.testing.assert_allclose(ends["cuda"], ends["cpu"], rtol=1e-12)
+    for source, device in (("cpu", "cuda"), ("cuda", "cpu")):  # a state goes from device to device
+        other = kind({"p": lstm.to_device(start.copy(), device)}, 0.5)
+        other.load_state_dict(states[source])
+        for name, a in other.state_dict().items():
+            np.testing.assert_array_equal(lstm.to_numpy(a), lstm.to_numpy(states[source][name]))
+
+
 def test_one_seed_gives_the_same_weights_on_both_devices(cupy):
     host, device = (lstm.LSTM(2, 4, rng=3, device=d).params for d in ("cpu", "cuda"))
     for name, p in host.items():
