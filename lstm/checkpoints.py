@@ -27,7 +27,7 @@ def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def check_parts(parts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parts of a training besides model and optimizer; a TypeError for others."""
+    """Return a training's parts besides model and optimizer; a TypeError for others."""
     for name, part in parts.items():
         stateful = hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
         drawn = isinstance(part, np.random.Generator)

@@ -66,26 +66,32 @@ def check_fraction(owner: str, name: str, value: float) -> float:
     return value
 
 
-def check_names(
-    owner: str, what: str, given: Mapping[str, Array], expected: Mapping[str, Array]
+def check_arrays(
+    owner: str, given: Mapping[str, Array], expected: Mapping[str, Array]
 ) -> None:
-    """Raise a ValueError unless two sets of arrays have the same names and shapes.
+    """Compare arrays with those that they are to replace.
 
-    It lists every name that is missing, unexpected, or of another shape.
-
-    Parameters
-    ----------
-    what : what the given arrays are, in the plural
+    Raises
+    ------
+    ValueError
+        If names, shapes or dtypes differ; the error lists all that do.
     """
-    faults = [f"{name} is missing" for name in expected if name not in given]
-    faults += [f"{name} is unexpected" for name in given if name not in expected]
-    faults += [
-        f"{name} has shape {given[name].shape} instead of {array.shape}"
-        for name, array in expected.items()
-        if name in given and given[name].shape != array.shape
-    ]
-    if faults:
-        raise ValueError(f"{owner} got {what} that do not fit: {', '.join(faults)}")
+
+    def described(array: Array) -> str:
+        return f"{array.dtype} {array.shape}"
+
+    faults = {
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
+        "different": [
+            f"{name} {described(given[name])} instead of {described(array)}"
+            for name, array in expected.items()
+            if name in given and described(given[name]) != described(array)
+        ],
+    }
+    found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
+    if found:
+        raise ValueError(f"{owner} expected other arrays; {'; '.join(found)}")
 
 
 def check_lengths(owner: str, lengths: Any, x: Array) -> Array | None:
@@ -161,31 +167,3 @@ def check_shape(
             f"{owner} expected {name} of shape ({expected}), got {value.shape}"
         )
     return value
-
-
-def check_arrays(
-    owner: str, given: Mapping[str, Array], expected: Mapping[str, Array]
-) -> None:
-    """Compare arrays with those that they are to replace.
-
-    Raises
-    ------
-    ValueError
-        If names, shapes or dtypes differ; the error lists all that do.
-    """
-
-    def described(array: Array) -> str:
-        return f"{array.dtype} {array.shape}"
-
-    faults = {
-        "missing": [name for name in expected if name not in given],
-        "unexpected": [name for name in given if name not in expected],
-        "different": [
-            f"{name} {described(given[name])} instead of {described(array)}"
-            for name, array in expected.items()
-            if name in given and described(given[name]) != described(array)
-        ],
-    }
-    found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
-    if found:
-        raise ValueError(f"{owner} expected other arrays; {'; '.join(found)}")

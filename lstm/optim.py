@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from .backend import Array, device_of, get_array_module, to_device
-from .checks import check_count, check_fraction, check_names, check_positive, check_size
+from .checks import check_arrays, check_count, check_fraction, check_positive, check_size
 
 Params = Mapping[str, Array]
 
@@ -29,6 +29,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
+        """The rate of the next step; setting it to what is not above 0 is a ValueError."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -43,7 +44,7 @@ class Optimizer:
 
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
-        check_names(f"{type(self).__name__}.step", "gradients", grads, self.params)
+        check_arrays(f"{type(self).__name__}.step", grads, self.params)
         self.steps += 1
         for name, gradient in grads.items():
             self.update(name, gradient)
@@ -61,7 +62,7 @@ class Optimizer:
     def load_state_dict(self, state: Params) -> None:
         """Go on from a `state_dict`; a ValueError leaves everything as it was."""
         owner = f"{type(self).__name__}.load_state_dict"
-        check_names(owner, "values", state, self.state_dict())
+        check_arrays(owner, state, self.state_dict())
         self.learning_rate = float(state["learning_rate"])
         self.steps = int(state["steps"])
         for name, array in self.slots.items():

@@ -207,7 +207,13 @@ def epochs_to_do(
     numbers: Iterable[int], callbacks: Sequence[Callback],
     model: Module, optimizer: Optimizer, history: History,
 ) -> Iterator[int]:
-    """Yield the epochs' numbers, call the callbacks after each, and let them finish."""
+    """Yield the epochs' numbers, call the callbacks after each, and let them finish.
+
+    Parameters
+    ----------
+    callbacks : called with (epoch, model, optimizer, history) after every epoch, ended by
+        a True; their ``finish(model)``, where they have one, at the end
+    """
     for epoch in numbers:
         if history.stopped:
             break
@@ -240,9 +246,7 @@ def fit(
     schedule : learning rate by epoch; None keeps the optimizer's
     rng : shuffles the sequences every epoch; None keeps their order
     progress : show a bar with tqdm, silent where the output is no terminal
-    callbacks : called with (epoch, model, optimizer, history) after every epoch, ended by
-        a True; their ``finish(model)``, where they have one, at the end
-    history : of earlier epochs, to be continued; None for a new one
+    callbacks, history : see `epochs_to_do`; of earlier epochs, to be continued
 
     Raises
     ------
@@ -250,9 +254,9 @@ def fit(
         If x or y is not finite or their steps or batch differ; if the loss is not finite.
     """
     lengths, length, size = plan_updates(x, y, lengths, bptt_length, batch_size)
-    history = History() if history is None else history
-    epochs, done = check_size("fit", "epochs", epochs), len(history.loss)
-    numbers = progress_bar(epochs, progress, done)
+    history = history or History()
+    epochs = check_size("fit", "epochs", epochs)
+    numbers = progress_bar(epochs, progress, len(history.loss))
     for epoch in epochs_to_do(numbers, callbacks, model, optimizer, history):
         if schedule is not None:
             optimizer.learning_rate = schedule(epoch)
