@@ -1,10 +1,11 @@
 """A small, exact, inspectable LSTM on NumPy or CuPy, built in *LSTM from scratch*."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
-from .checkpoints import Checkpoints, EarlyStopping
 from .data import japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check, traces
-from .interop import load, load_torch_state_dict, save, torch_state_dict
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
@@ -21,7 +22,11 @@ from .optim import (
     warmup_exponential,
 )
 from .training import evaluate, fit
-from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+
+if TYPE_CHECKING:
+    from .checkpoints import Checkpoints, EarlyStopping
+    from .interop import load, load_torch_state_dict, save, torch_state_dict
+    from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
 __version__ = "0.2.0"
 
@@ -72,3 +77,24 @@ __all__ = [
     "warmup_exponential",
     "windows",
 ]
+
+# Loaded when one of their names is first used: `import lstm` would take half as long again.
+LATER = {
+    "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
+    "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of a module that is loaded later."""
+    for module, names in LATER.items():
+        if name in names:
+            globals()[name] = getattr(import_module(f".{module}", __name__), name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names at hand, those that are loaded later included."""
+    return sorted({*globals(), *__all__})

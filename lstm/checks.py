@@ -76,17 +76,13 @@ def check_arrays(
     ValueError
         If names, shapes or dtypes differ; the error lists all that do.
     """
-
-    def described(array: Array) -> str:
-        return f"{array.dtype} {array.shape}"
-
+    pairs = [(name, given[name], a) for name, a in expected.items() if name in given]
     faults = {
         "missing": [name for name in expected if name not in given],
         "unexpected": [name for name in given if name not in expected],
         "different": [
-            f"{name} {described(given[name])} instead of {described(array)}"
-            for name, array in expected.items()
-            if name in given and described(given[name]) != described(array)
+            f"{name} {came.dtype} {came.shape} instead of {a.dtype} {a.shape}"
+            for name, came, a in pairs if came.shape != a.shape or came.dtype != a.dtype
         ],
     }
     found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]

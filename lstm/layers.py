@@ -275,6 +275,8 @@ class RunStates(RunWeights):
 
     def join(self, states: list[State]) -> Any:
         """Return the states of all runs as users see them."""
+        if len(states) == 1:
+            return pack_state(tuple(part[None] for part in states[0]))
         xp = get_array_module(*states[0])
         return pack_state(tuple(xp.stack(parts) for parts in zip(*states)))
 

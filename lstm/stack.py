@@ -177,7 +177,8 @@ def stack_backward(
         if first + directions < len(weights):
             dy = between[first // directions](dy)
         dx = []
-        for n, part in enumerate(xp.split(dy, directions, -1), first):
+        parts = [dy] if directions == 1 else xp.split(dy, directions, -1)
+        for n, part in enumerate(parts, first):
             turn = reverse if n > first else _as_it_is
             d, dstates[n], dweights[n] = run_backward(
                 backward, turn(part, lengths), dstates[n], caches[n], weights[n],

@@ -24,6 +24,9 @@ def test_every_public_name_is_defined_in_a_documented_module():
 
 
 def test_the_list_of_public_names_is_complete():
+    assert set(lstm.__all__) <= set(dir(lstm))
+    for name in lstm.__all__:
+        getattr(lstm, name)  # some are loaded by this
     exported = {n for n, v in vars(lstm).items() if getattr(v, "__module__", "").startswith("lstm.")}
     assert exported == set(lstm.__all__)
 
