@@ -2,7 +2,7 @@
 
 A *run* is one direction of one layer: a pair of functions of `recurrence`, its weights and
 its states. Runs are numbered as PyTorch numbers them: layer by layer, forward before
-backward. Lengths are whole numbers (B,), at least 1; None stands for all T steps.
+reverse. Lengths are whole numbers (B,), at least 1; None stands for all T steps.
 """
 
 from __future__ import annotations
