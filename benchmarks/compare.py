@@ -81,6 +81,14 @@ def report_sine(rounds: int) -> None:
     print(f"sine task, 100 epochs: lstm {ours:.2f} s, PyTorch {torch:.2f} s, ratio {torch / ours:.2f}")
 
 
+def report_import(rounds: int) -> None:
+    """Print how long `import lstm` takes once NumPy is there, in new processes."""
+    code = "import time, numpy; t = time.perf_counter(); import lstm; print(time.perf_counter() - t)"
+    run = [sys.executable, "-c", code]
+    times = [float(subprocess.run(run, stdout=subprocess.PIPE, text=True).stdout) for _ in range(rounds)]
+    print(f"import lstm: {1e3 * statistics.median(times):.0f} ms over NumPy's")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns of each subject")
@@ -89,6 +97,7 @@ def main() -> None:
           f"{THREADS} threads, float32, {rounds} rounds\n")  # fmt: skip
     report_sizes(rounds)
     report_sine(rounds)
+    report_import(rounds)
 
 
 if __name__ == "__main__":
