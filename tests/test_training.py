@@ -236,6 +236,45 @@ def test_one_label_a_sequence_goes_with_its_sequence_and_its_length():
         np.testing.assert_allclose(model.params[name], p, rtol=1e-12)
 
 
+def test_a_class_at_every_step_is_learned_from_the_steps_before_the_ends():
+    """Logits (T, B, K), labels (T, B) that are no class past the ends, shuffled groups of two."""
+    rng = np.random.default_rng(0)
+    model = lstm.Regressor(lstm.LSTM(2, 3, bidirectional=True, rng=rng, dtype=np.float64), 5, rng=rng)
+    twin, x = copy.deepcopy(model), rng.normal(size=(4, 3, 2))
+    labels = np.where(np.arange(4)[:, None] < LENGTHS, rng.integers(5, size=(4, 3)), -1)
+    lstm.fit(model, x, labels, lstm.SGD(model.params, 0.3), epochs=1, batch_size=2,
+             lengths=LENGTHS, loss=lstm.cross_entropy, rng=np.random.default_rng(5))  # fmt: skip
+    order = np.random.default_rng(5).permutation(3)
+    for group in (order[:2], order[2:]):
+        sums = {name: 0.0 for name in twin.params}
+        for b in group:
+            logits, _ = twin(x[: LENGTHS[b], b : b + 1])
+            p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+            p[np.arange(LENGTHS[b]), 0, labels[: LENGTHS[b], b]] -= 1
+            twin.backward(p / LENGTHS[group].sum())
+            sums = {name: sums[name] + g for name, g in twin.grads.items()}
+        for name, p in twin.params.items():
+            p -= 0.3 * sums[name]
+    for name, p in twin.params.items():
+        np.testing.assert_allclose(model.params[name], p, rtol=1e-12)
+
+
+def test_a_class_at_every_step_with_the_state_carried_over_cuts():
+    rng = np.random.default_rng(0)
+    model = lstm.LSTMRegressor(2, 3, 5, rng=rng, dtype=np.float64)
+    twin, x, labels = copy.deepcopy(model), rng.normal(size=(6, 3, 2)), rng.integers(5, size=(6, 3))
+    lstm.fit(model, x, labels, lstm.SGD(model.params, 0.3), epochs=1, bptt_length=4, loss=lstm.cross_entropy)
+    state = None
+    for piece in (slice(0, 4), slice(4, 6)):
+        logits, state = twin(x[piece], state)
+        p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        twin.backward((p - (labels[piece, :, None] == np.arange(5))) / labels[piece].size)
+        for name, g in twin.grads.items():
+            twin.params[name] -= 0.3 * g
+    for name, p in twin.params.items():
+        np.testing.assert_allclose(model.params[name], p, rtol=1e-12)
+
+
 def test_evaluate_turns_dropout_off_and_back_also_after_an_error():
     rng = np.random.default_rng(0)
     model = lstm.LSTMClassifier(2, 8, 4, num_layers=2, dropout=0.5, rng=rng, dtype=np.float64)
