@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Module
+from .backend import Array, Module, to_device
 from .checks import check_arrays, check_size
 from .files import FAULTS, read_arrays, write_arrays
 from .interop import assign
-from .layers import Dropout
-from .losses import mean_squared_error
-from .optim import Optimizer
-from .training import History, Loss, evaluate
+from .layers import Dropout, pack_state
+from .optim import Optimizer, Watch
+from .training import History
 
 
 def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -31,7 +30,7 @@ def check_parts(parts: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, part in parts.items():
         stateful = hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
         drawn = isinstance(part, np.random.Generator)
-        if name in ("model", "optimizer") or not (drawn or stateful):
+        if name in ("model", "optimizer", "state") or not (drawn or stateful):
             raise TypeError(
                 f"Checkpoints expected {name} as a generator or an object with "
                 f"state_dict and load_state_dict, got {type(part).__name__}"
@@ -49,32 +48,60 @@ def generators(model: Module, parts: Mapping[str, Any]) -> dict[str, np.random.G
     return found
 
 
-def snapshot(
-    model: Module, optimizer: Optimizer, parts: Mapping[str, Any]
-) -> dict[str, Array]:
-    """Return all arrays of a training, each behind the name of what it belongs to.
+def carried(model: Module) -> dict[str, Array]:
+    """Return the states that stateful layers carry, each part as ``layer.part``."""
+    found: dict[str, Array] = {}
+    for name, layer in model.layers.items():
+        if layer.state is not None:
+            state = layer.state if isinstance(layer.state, tuple) else (layer.state,)
+            found |= {f"{name}.{k}": a for k, a in zip(layer.state_names, state)}
+    return found
+
+
+def checked_carried(model: Module, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the states of stateful layers, by layer, out of what `carried` returned.
 
     Raises
     ------
-    ValueError
-        If a layer is stateful: the state that it carries is not among its parameters.
+    TypeError, ValueError
+        If a layer is not stateful, or a state is not of its parts and sizes.
     """
-    for name, layer in model.layers.items():
-        if getattr(layer, "stateful", False):
-            raise ValueError(
-                f"Checkpoints expected layers with stateful=False, got {name} with True; "
-                "fit carries the state by itself"
-            )
+    layers = {k: a for k, a in model.layers.items() if getattr(a, "stateful", False)}
+    states: dict[str, Any] = {}
+    for name in dict.fromkeys(key.rpartition(".")[0] for key in arrays):
+        if name not in layers:
+            raise ValueError(f"expected a state for {list(layers)} alone, got {name}")
+        layer, parts = layers[name], under(name, arrays)
+        state = tuple(to_device(parts[k], layer.device) for k in layer.state_names)
+        states[name] = pack_state(state)
+        layer.split(states[name], state[0])  # refuses other sizes
+    return states
+
+
+def snapshot(
+    model: Module, optimizer: Optimizer, parts: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Return all arrays of a training, each behind the name of what it belongs to."""
     states = {k: p.state_dict() for k, p in parts.items() if hasattr(p, "state_dict")}
     states |= {"model": model.params, "optimizer": optimizer.state_dict()}
+    states |= {"state": carried(model)}
     return {f"{k}.{name}": a for k, state in states.items() for name, a in state.items()}
 
 
-def check_snapshot(arrays: Mapping[str, Array], present: Mapping[str, Array]) -> None:
+def check_snapshot(
+    arrays: Mapping[str, Array], model: Module, optimizer: Optimizer,
+    parts: Mapping[str, Any],
+) -> None:
     """Raise a ValueError unless arrays from a file can replace a `snapshot`.
 
-    Those of the model and the optimizer must be the same; a part may have gained some.
+    Those of the model and the optimizer must be the same; a part may have gained some, and
+    stateful layers may carry other states, of any batch.
     """
+    checked_carried(model, under("state", arrays))
+    arrays, present = (
+        {k: a for k, a in found.items() if not k.startswith("state.")}
+        for found in (arrays, snapshot(model, optimizer, parts))
+    )
     own = ("model.", "optimizer.")
     given = {k: a for k, a in arrays.items() if k in present or k.startswith(own)}
     check_arrays("the training", given, present)
@@ -102,45 +129,36 @@ def restore(
     """Put the arrays of a `snapshot` back where they came from."""
     assign(model, under("model", arrays))
     optimizer.load_state_dict(under("optimizer", arrays))
+    for name, state in checked_carried(model, under("state", arrays)).items():
+        model.layers[name].state = state
     for name, part in parts.items():
         if hasattr(part, "load_state_dict"):
             part.load_state_dict(under(name, arrays))
 
 
-class EarlyStopping:
-    """A callback of `fit`: ends the training when a loss no longer falls.
+class EarlyStopping(Watch):
+    """A callback of `fit`: ends the training when the validation's loss no longer falls.
 
     The weights of the epoch with the smallest loss are kept, and are the model's at the
     end of the training, whatever ended it.
 
     Parameters
     ----------
-    x, y, lengths, loss : as in `evaluate`; sequences that the training does not see
     patience : epochs without a smaller loss after which the training ends
-
-    Attributes
-    ----------
-    best : the smallest loss so far
-    waited : epochs since then
     """
 
-    def __init__(
-        self, x: Array, y: Array, patience: int, lengths: Any = None,
-        loss: Loss = mean_squared_error,
-    ) -> None:
-        self.data, self.options = (x, y), {"lengths": lengths, "loss": loss}
+    def __init__(self, patience: int) -> None:
+        super().__init__()
         self.patience = check_size("EarlyStopping", "patience", patience)
-        self.best, self.waited = float("inf"), 0
         self.weights: dict[str, Array] = {}
 
     def __call__(
         self, epoch: int, model: Module, optimizer: Optimizer, history: History
     ) -> bool:
-        """Compare the model with the best so far; return whether patience has run out."""
-        value = evaluate(model, *self.data, **self.options)
-        self.waited += 1
-        if value < self.best:
-            self.best, self.waited = value, 0
+        """Compare the epoch with the best so far; return whether patience has run out."""
+        if len(history.validation_loss) != len(history.loss):
+            raise ValueError("EarlyStopping expected fit with validation=(x, y), got none")
+        if self.improved(history.validation_loss[-1]):
             self.weights = {name: p.copy() for name, p in model.params.items()}
         return self.waited >= self.patience
 
@@ -151,12 +169,12 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, Array]:
         """Return all that the next call depends on, as arrays."""
-        own = {"best": np.array(self.best), "waited": np.array(self.waited)}
-        return own | {f"weights.{name}": p for name, p in self.weights.items()}
+        weights = {f"weights.{name}": p.copy() for name, p in self.weights.items()}
+        return super().state_dict() | weights
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Go on from what `state_dict` returned."""
-        self.best, self.waited = float(state["best"]), int(state["waited"])
+        super().load_state_dict(state)
         self.weights = under("weights", state)
 
 
@@ -210,7 +228,7 @@ class Checkpoints:
         path = self.files()[-1]
         arrays, content = read_arrays(path, "checkpoint")
         try:
-            check_snapshot(arrays, snapshot(model, optimizer, self.parts))
+            check_snapshot(arrays, model, optimizer, self.parts)
             draws = generators(model, self.parts)
             states = checked_states(content["generators"], draws)
             history = History(**content["history"])

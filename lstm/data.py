@@ -47,31 +47,36 @@ def sunspots() -> tuple[Array, Array]:
     return table[:, 0].astype(int), table[:, 1]
 
 
-def windows(series: Array, length: int, horizon: int = 1) -> Split:
-    """Cut a series into all its windows, with the values that follow each step as targets.
+def windows(series: Array, length: int, horizon: int = 1, stride: int = 1) -> Split:
+    """Cut a series into windows, with the values that follow each step as targets.
 
     Parameters
     ----------
-    series : (n,) one value a step, n at least length + horizon
+    series : (n,) one value a step, or (n, F); n at least length + horizon
     length : T, steps in a window
-    horizon : how many values ahead are the targets of each step
+    horizon : how many steps ahead are the targets of each step
+    stride : steps from the start of a window to that of the next: 1 for all windows; with
+        ``stride=length`` each begins where the one before ends
 
     Returns
     -------
-    x : (length, windows, 1), x[t, k, 0] = series[k + t]
-    y : (length, windows, horizon), y[t, k, j] = series[k + t + 1 + j]
+    x : (length, windows, F), x[t, k] = series[k * stride + t]
+    y : (length, windows, horizon * F), the values at k * stride + t + 1 and so on
     """
-    check_shape("windows", "series", series, {"time": None})
-    check_size("windows", "length", length)
-    check_size("windows", "horizon", horizon)
-    count = len(series) - length - horizon + 1
-    if count < 1:
+    steps = series[:, None] if series.ndim == 1 else series
+    check_shape("windows", "series", steps, {"time": None, "features": None})
+    for name, size in (("length", length), ("horizon", horizon), ("stride", stride)):
+        check_size("windows", name, size)
+    starts = len(steps) - length - horizon + 1
+    if starts < 1:
         raise ValueError(
             f"windows expected a series of at least length + horizon = {length + horizon} "
-            f"values, got {len(series)}"
+            f"values, got {len(steps)}"
         )
-    step, window = np.arange(length)[:, None, None], np.arange(count)[:, None]
-    return Split(series[step + window], series[step + window + 1 + np.arange(horizon)])
+    xp = get_array_module(steps)
+    place = xp.arange(length)[:, None] + xp.arange(0, starts, stride)
+    ahead = steps[place[:, :, None] + xp.arange(1, horizon + 1)]
+    return Split(steps[place], ahead.reshape(*place.shape, -1))
 
 
 def pad(sequences: Sequence[Array]) -> tuple[Array, Array]:

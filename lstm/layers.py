@@ -40,7 +40,10 @@ class Layer:
     params : dict of arrays; optimizers change them in place
     grads : dict with the same keys, replaced by each backward pass
     training : False turns dropout off
+    state : what a stateful recurrent layer starts its next call from; None for zeros
     """
+
+    state: Any = None
 
     def __init__(self, params: dict[str, Array], dtype: Any, device: str | None) -> None:
         self.dtype = np.dtype(dtype)
@@ -264,7 +267,7 @@ class RunStates(RunWeights):
 
     def reset_state(self) -> None:
         """Let the next call of a stateful layer start from zeros."""
-        self._state: Any = None
+        self.state = None
 
     def split(self, state: Any, like: Array, prefix: str = "") -> list[State]:
         """Return a state's parts, or its gradient's with the prefix d, for each run."""
@@ -348,13 +351,13 @@ class Recurrent(RunStates):
         """Run over x from a state, None for zeros, to each length, None for all steps."""
         x = self.sequence("x", x, None, None, self.input_size)
         lengths = check_lengths(self.name, lengths, x)
-        states = self.split(self._state if state is None else state, x)
+        states = self.split(self.state if state is None else state, x)
         for dropout in self._between:
             dropout.training = self.training
         arguments = self.weights(), self.directions, self._between, lengths
         y, states, caches = stack_forward(self.run, x, states, *arguments, self._workspaces)
         self._cache, state = RunCaches(caches, lengths), self.join(states)
-        self._state = state if self.stateful else None
+        self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state
 
     def backward(self, dy: Array, dstate: Any = None) -> Output:

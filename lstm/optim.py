@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from .backend import Array, device_of, get_array_module, to_device
+from .backend import Array, Module, device_of, get_array_module, to_device
 from .checks import check_arrays, check_count, check_fraction, check_positive, check_size
 
 Params = Mapping[str, Array]
@@ -329,37 +330,72 @@ def cosine(
     return schedule
 
 
-class Plateau:
-    """Rate that falls when a loss has stopped falling: ``rate = plateau(loss)``.
+class Watch:
+    """What `Plateau` and `EarlyStopping` share: the smallest loss so far.
+
+    Attributes
+    ----------
+    best : the smallest loss so far
+    waited : losses since then
+    """
+
+    def __init__(self) -> None:
+        self.best, self.waited = math.inf, 0
+
+    def improved(self, loss: float, threshold: float = 0.0) -> bool:
+        """Take in a loss; return whether it is a new best one. NaN never is.
+
+        Parameters
+        ----------
+        threshold : share of the best loss by which a new one must be below it
+        """
+        better = loss < self.best * (1 - threshold)
+        self.best, self.waited = (loss, 0) if better else (self.best, self.waited + 1)
+        return better
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all that the next call depends on, as arrays."""
+        return {"best": np.array(self.best, np.float64), "waited": np.array(self.waited)}
+
+    def load_state_dict(self, state: Params) -> None:
+        """Go on from a `state_dict`."""
+        self.best, self.waited = float(state["best"]), int(state["waited"])
+
+
+class Plateau(Watch):
+    """A callback of `fit`: lowers the learning rate when the loss has stopped falling.
+
+    The loss is that of the validation, or without one that of the training. It takes the
+    place of a schedule, which would set the rate again.
 
     Parameters
     ----------
-    rate : first learning rate, above 0
     factor : what is left of the rate when it falls, above 0 and below 1
-    patience : losses in a row without an improvement that change nothing, at least 0;
+    patience : epochs in a row without an improvement that change nothing, at least 0;
         the next one lowers the rate
     threshold : an improvement is below the best loss by more than this share of it,
-        from 0 to below 1; NaN is none
-    floor : lowest rate, from 0 to rate
+        from 0 to below 1
+    floor : lowest rate, at least 0
     """
 
     def __init__(
-        self, rate: float, *, factor: float = 0.1, patience: int = 10,
-        threshold: float = 1e-4, floor: float = 0.0,
+        self, *, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
+        floor: float = 0.0,
     ) -> None:
-        check_schedule("Plateau", rate, 0, floor)
+        super().__init__()
         check_positive("Plateau", "factor", check_fraction("Plateau", "factor", factor))
-        self.rate, self.factor, self.floor = rate, factor, floor
-        self.patience = check_count("Plateau", "patience", patience)
+        self.factor, self.patience = factor, check_count("Plateau", "patience", patience)
         self.threshold = check_fraction("Plateau", "threshold", threshold)
-        self.best, self.waited = math.inf, 0
+        if not 0 <= floor < math.inf:
+            raise ValueError(f"Plateau expected floor from 0 and finite, got {floor!r}")
+        self.floor = floor
 
-    def __call__(self, loss: float) -> float:
-        """Return the rate for the next epoch, given this one's loss."""
-        if loss < self.best * (1 - self.threshold):
-            self.best, self.waited = loss, 0
-            return self.rate
-        self.waited += 1
-        if self.waited > self.patience:
-            self.rate, self.waited = max(self.floor, self.rate * self.factor), 0
-        return self.rate
+    def __call__(
+        self, epoch: int, model: Module, optimizer: Optimizer, history: Any
+    ) -> None:
+        """Take in an epoch's loss, and set the rate of the next."""
+        loss, unseen = history.loss, history.validation_loss
+        loss = (unseen if len(unseen) == len(loss) else loss)[-1]
+        if not self.improved(loss, self.threshold) and self.waited > self.patience:
+            rate, self.waited = optimizer.learning_rate, 0
+            optimizer.learning_rate = min(rate, max(self.floor, rate * self.factor))

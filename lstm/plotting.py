@@ -52,6 +52,38 @@ def plot_losses(
     return axes
 
 
+def plot_history(history: Any) -> Array:
+    """Draw what `fit` saw by epoch: its losses, the learning rate, the gradients' norm.
+
+    Parameters
+    ----------
+    history : from `training.fit`; what it does not hold is left out
+
+    Returns
+    -------
+    The axes, one below the other, all logarithmic.
+    """
+    rows = {
+        "loss": {"training": history.loss, "validation": history.validation_loss},
+        "learning rate": {"rate": history.learning_rate},
+        "largest norm": {"before clipping": history.grad_norm},
+    }
+    rows = {label: lines for label, lines in rows.items() if any(lines.values())}
+    heights = [2, 1, 1][: len(rows)]
+    _, axes = plt.subplots(
+        len(rows), 1, sharex=True, squeeze=False, height_ratios=heights,
+        figsize=(7.0, 1.2 * sum(heights)),
+    )
+    for ax, (label, lines) in zip(axes[:, 0], rows.items()):
+        for name, values in lines.items():
+            if values:
+                ax.semilogy(range(1, len(values) + 1), values, label=name)
+        ax.set_ylabel(label)
+    axes[0, 0].legend()
+    axes[-1, 0].set_xlabel("epoch")
+    return axes[:, 0]
+
+
 def plot_gates(trace: Any, *, sequence: int = 0, units: int = 20) -> Array:
     """Draw a trace as one image a gate or state: time to the right, units down.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,43 +15,59 @@ from .backend import Array, Module, get_array_module
 from .checks import check_lengths, check_size
 from .data import batches
 from .losses import mean_squared_error
-from .optim import Optimizer, clip_grad_norm
+from .optim import Optimizer, clip_grad_norm, clip_grad_value
 from .stack import past_end
 
 Loss = Callable[[Array, Array], tuple[Array, Array]]
 Schedule = Callable[[int], float]
+Update = Callable[..., tuple[float, "float | None", Any]]  # of x, y, state, lengths
 Callback = Callable[[int, Any, Any, Any], Any]  # epoch, model, optimizer, history
 
 
 @dataclass
 class History:
-    """What `fit` saw, one entry an epoch.
+    """What `fit` saw, one entry an epoch; NaN before the first of its kind.
 
     Attributes
     ----------
     loss : mean loss of the epoch's updates, each measured before its update
-    grad_norm : largest joint norm of the gradients, before clipping; empty without clipping
+    grad_norm : largest joint norm of the gradients, before clipping by it; else empty
     learning_rate : the rate used
+    validation_loss : loss of the validation sequences after the epoch; empty without them
     stopped : whether a callback ended the training
     """
 
     loss: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
     stopped: bool = False
 
-    def add(self, loss: float, norms: list[float], rate: float) -> None:
+    def add(
+        self, loss: float, norms: list[float], rate: float, validation: float | None
+    ) -> None:
         """Append what an epoch brought."""
+        done, norm = len(self.loss), max(norms, default=None)
         self.loss.append(loss)
-        self.grad_norm += [max(norms)] if norms else []
         self.learning_rate.append(rate)
+        for values, new in ((self.grad_norm, norm), (self.validation_loss, validation)):
+            if new is not None:
+                values += [math.nan] * (done - len(values)) + [new]
+
+    def plot(self) -> Array:
+        """Draw it all by `plotting.plot_history`, which needs matplotlib."""
+        from .plotting import plot_history  # here: training needs no matplotlib
+
+        return plot_history(self)
 
 
-def check_pair(owner: str, x: Array, y: Array, lengths: Array | None = None) -> None:
-    """Raise a ValueError unless x and y are finite and of the same steps and sequences.
+def check_pair(owner: str, x: Array, y: Array, lengths: Any = None) -> Array | None:
+    """Return the lengths, checked, of an x and a y that may be trained on.
 
-    A y of one axis holds one target a sequence. What lies past an end may be anything.
+    Both must be finite and of the same steps and sequences, or there is a ValueError. A y
+    of one axis holds one target a sequence. What lies past an end may be anything.
     """
+    lengths = check_lengths(owner, lengths, x)
     for name, value in (("x", x), ("y", y)):
         if value.dtype.kind == "f":
             finite = get_array_module(value).isfinite(value)
@@ -66,6 +83,7 @@ def check_pair(owner: str, x: Array, y: Array, lengths: Array | None = None) -> 
             f"{owner} expected y for the steps and sequences of x {expected}, "
             f"got {y.shape[:2]}"
         )
+    return lengths
 
 
 def loss_to_ends(
@@ -86,19 +104,6 @@ def loss_to_ends(
     return value, dy
 
 
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Turn dropout off in a model, and afterwards back to what it was."""
-    before = {name: layer.training for name, layer in model.layers.items()}
-    try:
-        for layer in model.layers.values():
-            layer.training = False
-        yield
-    finally:
-        for name, layer in model.layers.items():
-            layer.training = before[name]
-
-
 def first_broken(params: Mapping[str, Array]) -> str:
     """Return the end of an error that names the first parameter that is not finite."""
     for name, p in params.items():
@@ -107,10 +112,29 @@ def first_broken(params: Mapping[str, Array]) -> str:
     return ""
 
 
+def clip(
+    grads: Mapping[str, Array], clip_norm: float | None, clip_value: float | None
+) -> float | None:
+    """Clip gradients in place, in one way or none; return the norm before, if by norm.
+
+    Parameters
+    ----------
+    clip_norm : largest joint norm of the gradients, or None
+    clip_value : largest size of an entry, or None; given both, there is a ValueError
+    """
+    if clip_norm is not None and clip_value is not None:
+        raise ValueError(
+            f"clip expected clip_norm or clip_value, got both, {clip_norm} and {clip_value}"
+        )
+    if clip_value is not None:
+        clip_grad_value(grads, clip_value)
+    return None if clip_norm is None else float(clip_grad_norm(grads, clip_norm))
+
+
 def train_step(
     model: Module, x: Array, y: Array, state: Any, optimizer: Optimizer,
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
-    lengths: Array | None = None,
+    clip_value: float | None = None, lengths: Array | None = None,
 ) -> tuple[float, float | None, Any]:
     """Make one update from one stretch of sequences.
 
@@ -120,13 +144,13 @@ def train_step(
     x, y : (T, B, I) and targets for the loss
     state : of the model before x; None for zeros
     loss : returns the loss and its gradient
-    clip_norm : largest joint norm of the gradients; None for no clipping
+    clip_norm, clip_value : as in `clip`
     lengths : (B,) where the sequences end; None for all steps
 
     Returns
     -------
     loss : before the update
-    norm : of the gradients before clipping, None without clipping
+    norm : of the gradients before clipping, None without clip_norm
     state : after x. It is made of plain arrays, so no gradient flows back through it.
 
     Raises
@@ -144,20 +168,25 @@ def train_step(
         )
     model.backward(dy)
     grads = model.grads
-    norm = None if clip_norm is None else float(clip_grad_norm(grads, clip_norm))
+    norm = clip(grads, clip_norm, clip_value)
     optimizer.step(grads)
     return value, norm, state
 
 
 def train_epoch(
-    model: Module, x: Array, y: Array, optimizer: Optimizer, *, bptt_length: int,
-    groups: Iterable[Array], loss: Loss, clip_norm: float | None,
-    lengths: Array | None = None,
+    update: Update, x: Array, y: Array, lengths: Array | None = None, *,
+    bptt_length: int, groups: Iterable[Array],
 ) -> tuple[float, list[float]]:
     """Go through the sequences once; return the mean loss and the gradients' norms.
 
     Each group of sequences is cut along time into stretches of ``bptt_length``: one update
     each, the state carried from one to the next, starting from zeros.
+
+    Parameters
+    ----------
+    update : `train_step` with all but x, y, state and lengths given
+    x, y, lengths : as in `train_step`, of all sequences
+    groups : indices of the sequences that share an update
     """
     losses: list[float] = []
     norms: list[float] = []
@@ -168,9 +197,7 @@ def train_epoch(
             stretch = slice(start, start + bptt_length), group
             target = y[stretch] if y.ndim > 1 else y[group]
             try:
-                value, norm, state = train_step(
-                    model, x[stretch], target, state, optimizer, loss, clip_norm, ends
-                )
+                value, norm, state = update(x[stretch], target, state, lengths=ends)
             except FloatingPointError as error:
                 step = f"update {len(losses) + 1} of the epoch"
                 raise FloatingPointError(f"{step}: {error}") from error
@@ -195,77 +222,11 @@ def plan_updates(
     x: Array, y: Array, lengths: Any, bptt_length: int | None, batch_size: int | None
 ) -> tuple[Array | None, int, int]:
     """Return the checked lengths, the steps between updates, the sequences per update."""
-    lengths = check_lengths("fit", lengths, x)
-    check_pair("fit", x, y, lengths)
+    lengths = check_pair("fit", x, y, lengths)
     T, B = x.shape[:2]
     length = update_length(bptt_length, T, lengths)
     size = check_size("fit", "batch_size", B if batch_size is None else batch_size)
     return lengths, length, size
-
-
-def epochs_to_do(
-    numbers: Iterable[int], callbacks: Sequence[Callback],
-    model: Module, optimizer: Optimizer, history: History,
-) -> Iterator[int]:
-    """Yield the epochs' numbers, call the callbacks after each, and let them finish.
-
-    Parameters
-    ----------
-    callbacks : called with (epoch, model, optimizer, history) after every epoch, ended by
-        a True; their ``finish(model)``, where they have one, at the end
-    """
-    for epoch in numbers:
-        if history.stopped:
-            break
-        yield epoch
-        for callback in callbacks:
-            if callback(epoch, model, optimizer, history):
-                history.stopped = True  # at once: a checkpoint that comes next records it
-    for callback in callbacks:
-        if hasattr(callback, "finish"):
-            callback.finish(model)
-
-
-def fit(
-    model: Module, x: Array, y: Array, optimizer: Optimizer, *, epochs: int,
-    bptt_length: int | None = None, batch_size: int | None = None, lengths: Any = None,
-    loss: Loss = mean_squared_error, clip_norm: float | None = None, progress: bool = False,
-    schedule: Schedule | None = None, rng: np.random.Generator | None = None,
-    callbacks: Sequence[Callback] = (), history: History | None = None,
-) -> History:
-    """Train a model by truncated backpropagation through time; return its `History`.
-
-    Parameters
-    ----------
-    model, optimizer, loss, clip_norm : as in `train_step`
-    x, y : (T, B, I), and (T, B, O) or one target a sequence (B,)
-    epochs : times to go through the data, those in ``history`` included
-    bptt_length : steps from update to update, which carries the state; None for all T
-    batch_size : sequences per update, None for all B
-    lengths : (B,) where the sequences end, without ``bptt_length``; None for all T
-    schedule : learning rate by epoch; None keeps the optimizer's
-    rng : shuffles the sequences every epoch; None keeps their order
-    progress : show a bar with tqdm, silent where the output is no terminal
-    callbacks, history : see `epochs_to_do`; of earlier epochs, to be continued
-
-    Raises
-    ------
-    ValueError, FloatingPointError
-        If x or y is not finite or their steps or batch differ; if the loss is not finite.
-    """
-    lengths, length, size = plan_updates(x, y, lengths, bptt_length, batch_size)
-    history = history or History()
-    epochs = check_size("fit", "epochs", epochs)
-    numbers = progress_bar(epochs, progress, len(history.loss))
-    for epoch in epochs_to_do(numbers, callbacks, model, optimizer, history):
-        if schedule is not None:
-            optimizer.learning_rate = schedule(epoch)
-        value, norms = train_epoch(
-            model, x, y, optimizer, bptt_length=length, loss=loss, clip_norm=clip_norm,
-            groups=batches(x.shape[1], size, rng), lengths=lengths,
-        )
-        history.add(value, norms, optimizer.learning_rate)
-    return history
 
 
 def progress_bar(epochs: int, shown: bool, done: int = 0) -> Iterable[int]:
@@ -275,14 +236,54 @@ def progress_bar(epochs: int, shown: bool, done: int = 0) -> Iterable[int]:
     ----------
     epochs, done : all epochs, and those that were done before
     """
+    numbers = range(done, check_size("fit", "epochs", epochs))
     if not shown:
-        return range(done, epochs)
+        return numbers
     try:
         from tqdm import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: run `pip install tqdm`") from error
-    numbers, bar = range(done, epochs), {"initial": done, "total": epochs}
-    return tqdm(numbers, unit="epoch", disable=None, **bar)
+    return tqdm(numbers, unit="epoch", disable=None, initial=done, total=epochs)
+
+
+def epochs_to_do(
+    numbers: Iterable[int], model: Module, optimizer: Optimizer, history: History,
+    schedule: Schedule | None = None, callbacks: Sequence[Callback] = (),
+) -> Iterator[int]:
+    """Yield the epochs' numbers, set the rate before and call the callbacks after each.
+
+    Parameters
+    ----------
+    schedule : learning rate by epoch; None keeps the optimizer's
+    callbacks : called with (epoch, model, optimizer, history) after every epoch, ended by
+        a True; their ``finish(model)``, where they have one, at the end
+    """
+    for epoch in numbers:
+        if history.stopped:
+            break
+        if schedule is not None:
+            optimizer.learning_rate = schedule(epoch)
+        yield epoch
+        for callback in callbacks:
+            if callback(epoch, model, optimizer, history):
+                history.stopped = True  # at once: a checkpoint that comes next records it
+    for callback in callbacks:
+        if hasattr(callback, "finish"):
+            callback.finish(model)
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Turn dropout off and carried states to zeros in a model, and afterwards both back."""
+    layers = model.layers.values()
+    before = [(layer.training, layer.state) for layer in layers]
+    try:
+        for layer in layers:
+            layer.training, layer.state = False, None
+        yield
+    finally:
+        for layer, (training, state) in zip(layers, before):
+            layer.training, layer.state = training, state
 
 
 def evaluate(
@@ -294,8 +295,69 @@ def evaluate(
     ----------
     x, y, loss, lengths : as in `fit`
     """
-    lengths = check_lengths("evaluate", lengths, x)
-    check_pair("evaluate", x, y, lengths)
+    lengths = check_pair("evaluate", x, y, lengths)
     with evaluating(model):
         prediction, _ = model(x, None, lengths)
     return float(loss_to_ends(loss, prediction, y, lengths)[0])
+
+
+def validator(model: Module, validation: Any, loss: Loss) -> Callable[[], float | None]:
+    """Return a function that returns a model's present loss on sequences, checked here.
+
+    Parameters
+    ----------
+    validation : (x, y) or (x, y, lengths) to `evaluate`; None for a loss that is None
+    """
+    if validation is None:
+        return lambda: None
+    if not isinstance(validation, tuple) or len(validation) not in (2, 3):
+        size = f" of {len(validation)}" if isinstance(validation, tuple) else ""
+        raise TypeError(
+            "fit expected validation as a tuple (x, y) or (x, y, lengths), "
+            f"got {type(validation).__name__}{size}"
+        )
+    check_pair("fit, in validation,", *validation)
+    x, y, *lengths = validation
+    return partial(evaluate, model, x, y, loss, *lengths)
+
+
+def fit(
+    model: Module, x: Array, y: Array, optimizer: Optimizer, *, epochs: int,
+    bptt_length: int | None = None, batch_size: int | None = None, lengths: Any = None,
+    loss: Loss = mean_squared_error, clip_norm: float | None = None, progress: bool = False,
+    clip_value: float | None = None, validation: tuple[Any, ...] | None = None,
+    schedule: Schedule | None = None, rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (), history: History | None = None,
+) -> History:
+    """Train a model by truncated backpropagation through time; return its `History`.
+
+    Parameters
+    ----------
+    model, optimizer, loss, clip_norm, clip_value : as in `train_step`
+    x, y : (T, B, I), and (T, B, O), labels (T, B) or one target a sequence (B,)
+    epochs : times to go through the data, those in ``history`` included
+    bptt_length : steps from update to update, which carries the state; None for all T
+    batch_size : sequences per update, None for all B
+    lengths : (B,) where the sequences end, without ``bptt_length``; None for all T
+    validation : (x, y) or (x, y, lengths), evaluated after every epoch
+    rng : shuffles the sequences every epoch; None keeps their order
+    progress : show a bar with tqdm, silent where the output is no terminal
+    schedule, callbacks, history : see `epochs_to_do`; of earlier epochs, to go on from
+
+    Raises
+    ------
+    ValueError, FloatingPointError
+        If data are not finite or their steps or batch differ; if the loss is not finite.
+    """
+    lengths, length, size = plan_updates(x, y, lengths, bptt_length, batch_size)
+    history, validate = history or History(), validator(model, validation, loss)
+    update = partial(
+        train_step, model, optimizer=optimizer, loss=loss, clip_norm=clip_norm,
+        clip_value=clip_value,
+    )
+    numbers = progress_bar(epochs, progress, len(history.loss))
+    for _ in epochs_to_do(numbers, model, optimizer, history, schedule, callbacks):
+        groups = batches(x.shape[1], size, rng)
+        value, norms = train_epoch(update, x, y, lengths, bptt_length=length, groups=groups)
+        history.add(value, norms, optimizer.learning_rate, validate())
+    return history

@@ -25,17 +25,18 @@ class Training:
         self.model = lstm.Regressor(layer, 1, rng=2)
         self.optimizer = OPTIMIZERS[optimizer](self.model.params)
         self.rng = np.random.Generator(bits(3))
-        self.stopping = lstm.EarlyStopping(UNSEEN_X, UNSEEN_Y, patience)
-        self.parts = {"rng": self.rng, "stopping": self.stopping}
+        self.stopping = lstm.EarlyStopping(patience)
+        self.plateau = lstm.Plateau(factor=0.9, patience=0)
+        self.parts = {"rng": self.rng, "stopping": self.stopping, "plateau": self.plateau}
         self.checkpoints = lstm.Checkpoints(folder, keep, **self.parts)
         self.history = None
 
     def run(self, epochs):
         self.history = lstm.fit(
             self.model, X, Y, self.optimizer, epochs=epochs, batch_size=3, rng=self.rng,
-            schedule=lambda epoch: 0.05 * 0.9**epoch, clip_norm=1.0,
+            validation=(UNSEEN_X, UNSEEN_Y), clip_norm=1.0,
             history=self.checkpoints.resume(self.model, self.optimizer),
-            callbacks=[self.stopping, self.checkpoints],
+            callbacks=[self.stopping, self.plateau, self.checkpoints],
         )  # fmt: skip
         return self
 
@@ -85,7 +86,7 @@ def forget(training, name, monkeypatch):
     monkeypatch.setattr(training.checkpoints, "resume", resume)
 
 
-@pytest.mark.parametrize("name", ["model", "optimizer", "rng", "dropout", "stopping"])
+@pytest.mark.parametrize("name", ["model", "optimizer", "rng", "dropout", "stopping", "plateau"])
 def test_each_thing_that_is_kept_is_needed(tmp_path, monkeypatch, name):
     """The comparison above fails for each part that is not restored."""
     whole = Training(tmp_path / "whole").run(6)
@@ -169,7 +170,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_nothing_changed(tmp_pat
     refused(other, "different: model.recurrent.weight_ih_l0 float32 (12, 1) instead of float32 (16, 1)")
     other = Training(tmp_path)
     del other.parts["stopping"], other.checkpoints.parts["stopping"]
-    refused(other, "expected parts ['model', 'optimizer'], got ['model', 'optimizer', 'stopping']")
+    refused(other, "expected parts ['model', 'optimizer', 'plateau'], got ['model', 'optimizer', 'plateau', 'stopping']")
     other = Training(tmp_path)
     other.checkpoints.parts["second"] = np.random.default_rng(0)
     refused(other, "expected generators ['recurrent.dropout0', 'recurrent.dropout1', 'rng', 'second'], got ['rec")
@@ -205,10 +206,78 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         lstm.Checkpoints(tmp_path, model=np.random.default_rng(0))
     with pytest.raises(ValueError, match="^Checkpoints expected keep of at least 1, got 0$"):
         lstm.Checkpoints(tmp_path, keep=0)
-    model = lstm.Regressor(lstm.LSTM(1, 2, stateful=True), 1)
-    with pytest.raises(ValueError, match="^Checkpoints expected layers with stateful=False, got recurrent with True; "):
-        lstm.Checkpoints(tmp_path)(0, model, lstm.SGD(model.params), lstm.training.History())
+    with pytest.raises(TypeError, match="^Checkpoints expected state as"):
+        lstm.Checkpoints(tmp_path, state=np.random.default_rng(0))
     assert list(tmp_path.iterdir()) == []
+
+
+# --- layers that carry their state ---------------------------------------------------------
+
+
+def carrying(folder, kind=lstm.LSTM, **options):
+    """A training whose layer goes on from where the epoch before left it, in two directions."""
+    layer = kind(1, 3, num_layers=2, bidirectional=True, rng=1, **{"stateful": True} | options)
+    model = lstm.Regressor(layer, 1, rng=2)
+    return model, lstm.Adam(model.params, 0.05), lstm.Checkpoints(folder)
+
+
+def carried_on(folder, epochs, kind=lstm.LSTM, forget=False):
+    model, optimizer, keeper = carrying(folder, kind)
+    history = keeper.resume(model, optimizer)
+    if forget:
+        model.recurrent.reset_state()
+    lstm.fit(model, X, Y, optimizer, epochs=epochs, bptt_length=4, history=history, callbacks=[keeper])
+    return checkpoints.snapshot(model, optimizer, {}) | {"loss": np.array(history.loss)}
+
+
+@pytest.mark.parametrize("kind", [lstm.LSTM, lstm.GRU])
+def test_a_carried_state_goes_on_where_it_was(tmp_path, kind):
+    whole = carried_on(tmp_path / "whole", 5, kind)
+    for epochs in (1, 3, 5):
+        pieces = carried_on(tmp_path / "pieces", epochs, kind)
+    equal(pieces, whole)
+    assert {name for name in whole if name.startswith("state.")} == (
+        {"state.recurrent.h", "state.recurrent.c"} if kind is lstm.LSTM else {"state.recurrent.h"})
+    carried_on(tmp_path / "forgotten", 3, kind)
+    forgotten = carried_on(tmp_path / "forgotten", 5, kind, forget=True)
+    assert not np.array_equal(forgotten["loss"], whole["loss"])  # it is needed
+
+
+def test_a_new_layer_may_begin_where_none_was_carried_and_a_used_one_forgets(tmp_path):
+    model, optimizer, keeper = carrying(tmp_path)
+    keeper(0, model, optimizer, lstm.training.History([1.0]))
+    model(X)
+    keeper.resume(model, optimizer)
+    assert model.recurrent.state is None
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"state.recurrent.h": None}, "'h'"),
+    ({"state.recurrent.h": np.zeros((4, 8, 2), np.float32)}, "LSTM expected h of shape (layers 4, batch, hidden 3), got (4, 8, 2)"),
+    ({"state.recurrent.c": np.zeros((4, 7, 3), np.float32)}, "LSTM expected c for a batch of 8, got one for 7"),
+    ({"state.recurrent.c": np.zeros((4, 8, 3), int)}, "LSTM expected c of a floating dtype, got int64"),
+    ({"state.linear.h": np.zeros((4, 8, 3))}, "expected a state for ['recurrent'] alone, got linear"),
+])  # fmt: skip
+def test_a_state_of_another_layer_is_refused_and_nothing_changed(tmp_path, change, message):
+    carried_on(tmp_path, 1)
+    (path,) = tmp_path.iterdir()
+    arrays, content = files.read_arrays(path, "checkpoint")
+    arrays = {k: a for k, a in (arrays | change).items() if a is not None}
+    files.write_arrays(path, arrays, "checkpoint", content)
+    model, optimizer, keeper = carrying(tmp_path)
+    before = copy.deepcopy(model.params)
+    with pytest.raises(ValueError) as error:
+        keeper.resume(model, optimizer)
+    assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
+    equal(model.params, before)
+    assert model.recurrent.state is None
+
+
+def test_a_carried_state_is_not_for_a_layer_that_carries_none(tmp_path):
+    carried_on(tmp_path, 1)
+    model, optimizer, keeper = carrying(tmp_path, stateful=False)
+    with pytest.raises(ValueError, match=r"expected a state for \[\] alone, got recurrent$"):
+        keeper.resume(model, optimizer)
 
 
 # --- early stopping ------------------------------------------------------------------------
@@ -227,19 +296,20 @@ class Scripted:
         return x * 0 + self.values[self.epoch] ** 0.5, None
 
     def backward(self, dy, dstate=None):
+        self.epoch += 1  # the update that makes an epoch's model
         return dy, None
 
-    def advance(self, epoch, *_):
-        self.epoch = epoch
+    def mark(self, epoch, *_):
+        assert self.epoch == epoch
         self.params["p"][...] = epoch
 
 
 def stopped(values, patience, epochs=None):
     model, x = Scripted(values), np.ones((2, 1, 1))
-    stopping = lstm.EarlyStopping(x, 0 * x, patience)
+    stopping = lstm.EarlyStopping(patience)
     history = lstm.fit(
         model, x, 0 * x, lstm.SGD(model.params), epochs=epochs or len(values),
-        callbacks=[model.advance, stopping],
+        validation=(x, 0 * x), callbacks=[model.mark, stopping],
     )  # fmt: skip
     return history, stopping, model.params["p"][0]
 
@@ -262,21 +332,23 @@ def test_the_best_weights_are_back_when_the_epochs_run_out():
 
 def test_a_loss_that_is_never_a_number_leaves_the_weights():
     model, x = Scripted([1, 1, 1]), np.ones((2, 1, 1))
-    stopping = lstm.EarlyStopping(x, x, 2, loss=lambda y, t: (np.nan, y))
-    history = lstm.fit(model, x, x, lstm.SGD(model.params), epochs=3, callbacks=[model.advance, stopping])
+    history = lstm.fit(
+        model, x, x, lstm.SGD(model.params), epochs=3, validation=(x, 2 * x),
+        loss=lambda y, t: (np.nan if t[0] == 2 else 1.0, y), callbacks=[model.mark, lstm.EarlyStopping(2)],
+    )  # fmt: skip
     assert len(history.loss) == 2 and model.params["p"] == 1
 
 
 def test_patience_is_checked():
     with pytest.raises(ValueError, match="^EarlyStopping expected patience of at least 1, got 0$"):
-        lstm.EarlyStopping(X, Y, 0)
+        lstm.EarlyStopping(0)
 
 
-def test_it_looks_at_the_lengths_and_the_loss_that_it_was_given():
-    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
-    x, lengths = X.copy(), np.full(8, 2)
-    x[2:] = np.nan
-    stopping = lstm.EarlyStopping(x, x, 1, lengths, loss=lambda y, t: (abs(y - t).mean(), y))
-    stopping(0, model, None, None)
-    expected = abs(model(X[:2])[0] - X[:2]).mean()
-    assert stopping.best == pytest.approx(expected, rel=1e-6)
+def test_it_needs_a_validation_in_the_same_epoch():
+    model, history = lstm.LSTMRegressor(1, 3, 1, rng=0), lstm.training.History()
+    options = {"callbacks": [lstm.EarlyStopping(1)], "history": history}
+    lstm.fit(model, X, Y, lstm.SGD(model.params), epochs=2, history=history)
+    lstm.fit(model, X, Y, lstm.SGD(model.params), epochs=3, validation=(X, Y), **options)
+    assert np.isnan(history.validation_loss[:2]).all() and len(history.validation_loss) == 3
+    with pytest.raises(ValueError, match=r"^EarlyStopping expected fit with validation=\(x, y\), got none$"):
+        lstm.fit(model, X, Y, lstm.SGD(model.params), epochs=4, **options)

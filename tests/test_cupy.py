@@ -115,10 +115,11 @@ def test_models_are_kept_and_trainings_go_on_on_the_device(cupy, tmp_path):
 
     def train(epochs, folder):
         model, rng = lstm.load(tmp_path / "m", "cuda"), np.random.default_rng(1)
-        optimizer, stopping = lstm.Adam(model.params, 0.1), lstm.EarlyStopping(x, -x, 9)
+        model.recurrent.stateful = True
+        optimizer, stopping = lstm.Adam(model.params, 0.1), lstm.EarlyStopping(9)
         keeper = lstm.Checkpoints(tmp_path / folder, rng=rng, stopping=stopping)
         model.recurrent._between[0].rng = np.random.default_rng(2)
-        lstm.fit(model, x, x, optimizer, epochs=epochs, batch_size=2, rng=rng,
+        lstm.fit(model, x, x, optimizer, epochs=epochs, batch_size=2, rng=rng, validation=(x, -x),
                  history=keeper.resume(model, optimizer), callbacks=[stopping, keeper])  # fmt: skip
         return {name: p.get() for name, p in model.params.items()}
 

@@ -51,7 +51,8 @@ def test_windows_of_the_shortest_series():
     "series, length, horizon, message",
     [
         (np.zeros(5), 4, 2, "windows expected a series of at least length + horizon = 6 values, got 5"),
-        (np.zeros((5, 1)), 2, 1, "windows expected series with 1 axes (time), got shape (5, 1)"),
+        (np.zeros((5, 1, 1)), 2, 1, "windows expected series with 2 axes (time, features), got shape (5, 1, 1)"),
+        (np.zeros((5, 0)), 2, 1, "windows expected series without an empty axis, got shape (5, 0)"),
         (np.zeros(5), 0, 1, "windows expected length of at least 1, got 0"),
         (np.zeros(5), 2, 0, "windows expected horizon of at least 1, got 0"),
     ],
@@ -59,6 +60,29 @@ def test_windows_of_the_shortest_series():
 def test_windows_refuse(series, length, horizon, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         data.windows(series, length, horizon)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_windows_of_several_features_any_stride_apart(stride, horizon):
+    series = np.random.default_rng(0).normal(size=(17, 2))
+    x, y = data.windows(series, 5, horizon, stride)
+    starts = [s for s in range(0, 17, stride) if s + 5 + horizon <= 17]
+    assert x.shape == (5, len(starts), 2) and y.shape == (5, len(starts), horizon * 2)
+    for k, start in enumerate(starts):
+        np.testing.assert_array_equal(x[:, k], series[start : start + 5])
+        for t in range(5):
+            ahead = series[start + t + 1 : start + t + 1 + horizon]
+            np.testing.assert_array_equal(y[t, k], ahead.ravel())
+
+
+def test_windows_that_follow_each_other_hold_each_value_once_and_are_copies():
+    series = np.arange(13)
+    x, y = data.windows(series, 4, stride=4)
+    assert x[:, :, 0].T.ravel().tolist() == list(range(12)) and y[:, :, 0].T.ravel().tolist() == list(range(1, 13))
+    assert x.dtype == series.dtype and not np.shares_memory(x, series)
+    with pytest.raises(ValueError, match="^windows expected stride of at least 1, got 0$"):
+        data.windows(series, 4, stride=0)
 
 
 def test_batches_hold_every_index_once():

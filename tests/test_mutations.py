@@ -80,7 +80,17 @@ FAULTS = {
         "training.py", "None if lengths is None else lengths[group]", "None if lengths is None else lengths[: len(group)]"),
     "labels of other sequences": ("training.py", "else y[group]", "else y[: len(group)]"),
     "dropout left off after evaluation": (
-        "training.py", "layer.training = before[name]", "layer.training = False"),
+        "training.py", "layer.training, layer.state = training, state", "layer.training, layer.state = False, state"),
+    "a carried state that evaluation takes": (
+        "training.py", "layer.training, layer.state = training, state", "layer.training = training"),
+    "evaluation from a carried state": (
+        "training.py", "layer.training, layer.state = False, None", "layer.training = False"),
+    "a validation before the epoch": ("training.py", "        groups = batches(x.shape[1], size, rng)\n",
+        "        groups, seen = batches(x.shape[1], size, rng), validate()\n        validate = lambda: seen\n"),
+    "a validation without its lengths": (
+        "training.py", "model, x, y, loss, *lengths)", "model, x, y, loss)"),
+    "windows side by side whatever the stride": ("data.py", "xp.arange(0, starts, stride)", "xp.arange(0, starts)"),
+    "targets at the step itself": ("data.py", "xp.arange(1, horizon + 1)", "xp.arange(horizon)"),
     "no bias correction in Adam": ("optim.py", "1 - beta2**self.steps", "1.0"),
     "clipping a copy": ("optim.py", "gradient *= max_norm", "gradient = gradient * max_norm"),
     "clipping by value a copy": ("optim.py", "max_value, out=gradient)", "max_value)"),
@@ -100,7 +110,9 @@ FAULTS = {
                                   "(step - warmup) / (steps - warmup)"),
     "a cosine that forgets its warm-up": ("optim.py", "(steps - warmup))", "steps)"),
     "a plateau one epoch too early": ("optim.py", "self.waited > self.patience", "self.waited >= self.patience"),
-    "a plateau that goes on counting": ("optim.py", "self.rate * self.factor), 0", "self.rate * self.factor), self.waited"),
+    "a plateau that goes on counting": ("optim.py", "rate, self.waited = optimizer.learning_rate, 0", "rate = optimizer.learning_rate"),
+    "a plateau that raises a low rate": ("optim.py", "min(rate, max(self.floor, rate * self.factor))", "max(self.floor, rate * self.factor)"),
+    "a plateau that looks at the training": ("optim.py", "(unseen if len(unseen) == len(loss) else loss)", "loss"),
     "a state of another batch accepted": ("layers.py", "if part.shape[1] != batch:", "if False:"),
     "ONNX's order taken for its inverse": ("onnx.py", "return rows.reshape(len(order), -1, *rows.shape[1:])[list(order)]",
         "return rows.reshape(len(order), -1, *rows.shape[1:])[list(np.argsort(order))]"),
@@ -129,7 +141,8 @@ FAULTS = {
     "dropout's generator forgotten": ("checkpoints.py", "[layer] if isinstance", "[] if isinstance"),
     "between the layers too": ("checkpoints.py", 'getattr(layer, "_between", [])', "[]"),
     "best weights that are not copied": ("checkpoints.py", "p.copy() for name, p in model", "p for name, p in model"),
-    "an equal loss taken for a better one": ("checkpoints.py", "if value < self.best:", "if value <= self.best:"),
+    "an equal loss taken for a better one": ("optim.py", "loss < self.best * (1 - threshold)", "loss <= self.best * (1 - threshold)"),
+    "a carried state forgotten": ("checkpoints.py", "        model.layers[name].state = state\n", "        pass\n"),
     "old checkpoints pile up": ("checkpoints.py", "*self.files()[: -self.keep], ", ""),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip

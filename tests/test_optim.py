@@ -1,6 +1,7 @@
 """Optimizers, clipping, schedules, by hand and against PyTorch's, stored by data/make_optim.py."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,18 +315,42 @@ def test_cosine_refuses_bad_steps():
         cosine(1.0, 10.0)
 
 
-def test_plateau_equals_pytorchs():
-    plateau = Plateau(0.1, factor=0.5, patience=3, threshold=1e-2, floor=1e-3)
-    rates = [plateau(loss) for loss in STORED["plateau.loss"].tolist()]
+def rates_after(plateau, losses, rate, name="loss"):
+    """Return the rate after each of the losses, by the callback as `fit` calls it."""
+    optimizer, rates = SGD({"p": np.zeros(1)}, rate), []
+    history = SimpleNamespace(loss=[], validation_loss=[])
+    for epoch, loss in enumerate(losses):
+        history.loss.append(loss if name == "loss" else -1.0 * epoch)
+        history.validation_loss += [loss] if name == "validation_loss" else []
+        assert plateau(epoch, None, optimizer, history) is None  # it ends no training
+        rates.append(optimizer.learning_rate)
+    return rates
+
+
+@pytest.mark.parametrize("name", ["loss", "validation_loss"])
+def test_plateau_equals_pytorchs(name):
+    plateau = Plateau(factor=0.5, patience=3, threshold=1e-2, floor=1e-3)
+    rates = rates_after(plateau, STORED["plateau.loss"].tolist(), 0.1, name)
     np.testing.assert_allclose(rates, STORED["plateau.rate"], rtol=0, atol=1e-12)
     assert len(set(rates)) == 8  # it fell seven times
 
 
 def test_plateau_by_hand():
-    plateau = Plateau(1.0, factor=0.5, patience=1, threshold=0.1, floor=0.3)
+    plateau = Plateau(factor=0.5, patience=1, threshold=0.1, floor=0.3)
     losses = [10.0, 9.5, 9.1, 8.9, float("nan"), 8.9, 8.9, 8.9, 1.0]
-    assert [plateau(loss) for loss in losses] == [1.0, 1.0, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]
-    assert Plateau(1.0, patience=0, factor=0.5)(1.0) == 1.0
+    assert rates_after(plateau, losses, 1.0) == [1.0, 1.0, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]
+    assert rates_after(Plateau(patience=0, factor=0.5), [1.0, 1.0], 1.0) == [1.0, 0.5]
+    assert rates_after(Plateau(patience=0, floor=0.3), [1.0] * 3, 0.2) == [0.2] * 3  # never raised
+
+
+def test_a_plateau_goes_on_from_its_state():
+    losses = STORED["plateau.loss"].tolist()
+    whole = rates_after(Plateau(factor=0.5, patience=3), losses, 0.1)
+    for cut in range(1, len(losses)):
+        first, second = (Plateau(factor=0.5, patience=3) for _ in range(2))
+        rates = rates_after(first, losses[:cut], 0.1)
+        second.load_state_dict(first.state_dict())
+        assert rates + rates_after(second, losses[cut:], rates[-1]) == whole
 
 
 @pytest.mark.parametrize(("given", "error", "message"), [
@@ -334,12 +359,12 @@ def test_plateau_by_hand():
     ({"patience": -1}, ValueError, "patience of at least 0, got -1"),
     ({"patience": 1.5}, TypeError, "patience as an int, got 1.5"),
     ({"threshold": 1.0}, ValueError, "threshold from 0 to below 1, got 1.0"),
-    ({"floor": 2.0}, ValueError, "floor from 0 to the rate 1.0, got 2.0"),
-    ({"rate": -1.0}, ValueError, "rate above 0 and finite, got -1.0"),
+    ({"floor": -1.0}, ValueError, "floor from 0 and finite, got -1.0"),
+    ({"floor": np.nan}, ValueError, "floor from 0 and finite, got nan"),
 ])  # fmt: skip
 def test_plateau_refuses_bad_values(given, error, message):
     with pytest.raises(error, match=f"^Plateau expected {message}$"):
-        Plateau(**({"rate": 1.0} | given))
+        Plateau(**given)
 
 
 def test_clipping_by_value_limits_each_entry_in_place():

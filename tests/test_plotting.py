@@ -27,6 +27,23 @@ def test_losses_and_baselines():
     assert axes.get_yscale() == "log"
 
 
+def test_a_history_draws_what_it_holds():
+    history = lstm.training.History()
+    for epoch in range(3):
+        history.add(2.0 - epoch / 2, [], 0.1 * 0.5**epoch, None)
+    axes = history.plot()
+    assert [ax.get_ylabel() for ax in axes] == ["loss", "learning rate"]
+    assert axes[0].lines[0].get_xydata().tolist() == [[1, 2.0], [2, 1.5], [3, 1.0]]
+    assert axes[1].lines[0].get_ydata().tolist() == [0.1, 0.05, 0.025]
+    history.add(0.5, [1.0, 3.0, 2.0], 0.1, 0.7)  # validated and clipped from here on
+    axes = plotting.plot_history(history)
+    assert [ax.get_ylabel() for ax in axes] == ["loss", "learning rate", "largest norm"]
+    assert [line.get_label() for line in axes[0].lines] == ["training", "validation"]
+    for line, value in ((axes[0].lines[1], 0.7), (axes[2].lines[0], 3.0)):
+        np.testing.assert_array_equal(line.get_ydata(), [np.nan] * 3 + [value])
+    assert axes[2].get_xlabel() == "epoch" and all(ax.get_yscale() == "log" for ax in axes)
+
+
 def test_gates_show_time_to_the_right_and_units_down():
     layer = lstm.LSTM(2, 5, rng=0)
     layer(np.random.default_rng(0).normal(size=(7, 3, 2)))

@@ -62,15 +62,15 @@ if "IN_PLACE" in os.environ:
     files.write_atomically = lambda path, data: files.open(path, "wb").write(data)
 rng = np.random.default_rng(0)
 x, y, unseen = rng.normal(size=(3, 4, 6, 1))
-model = lstm.Regressor(lstm.LSTM(1, 2, num_layers=2, dropout=0.3, rng=1), 1, rng=2)
+model = lstm.Regressor(lstm.LSTM(1, 2, num_layers=2, dropout=0.3, stateful=True, rng=1), 1, rng=2)
 optimizer, shuffle = lstm.Adam(model.params, 0.01), np.random.default_rng(3)
-stopping = lstm.EarlyStopping(unseen, unseen, 1000)
-keeper = lstm.Checkpoints(folder, 2, rng=shuffle, stopping=stopping)
+stopping, plateau = lstm.EarlyStopping(1000), lstm.Plateau(factor=0.9, patience=2)
+keeper = lstm.Checkpoints(folder, 2, rng=shuffle, stopping=stopping, plateau=plateau)
 history = keeper.resume(model, optimizer)
 print(len(history.loss), flush=True)
 lstm.fit(model, x, y, optimizer, epochs=epochs, batch_size=2, rng=shuffle, history=history,
-         callbacks=[stopping, keeper, lambda epoch, *_: print(epoch, flush=True)])
-parts = {"rng": shuffle, "stopping": stopping}
+         validation=(unseen, unseen), callbacks=[stopping, plateau, keeper, lambda epoch, *_: print(epoch, flush=True)])
+parts = keeper.parts
 digest = hashlib.sha256(repr((history, shuffle.random(3), model.recurrent._between[0].rng.random(3))).encode())
 for name, array in sorted(checkpoints.snapshot(model, optimizer, parts).items()):
     digest.update(name.encode() + array.tobytes())

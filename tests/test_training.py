@@ -135,12 +135,123 @@ def test_nan_and_infinity_in_the_data_are_refused(value, where):
         ({"epochs": 1, "bptt_length": 0}, "fit expected bptt_length of at least 1, got 0"),
         ({"epochs": 1, "batch_size": -1}, "fit expected batch_size of at least 1, got -1"),
         ({"epochs": 1, "clip_norm": 0}, "clip_grad_norm expected max_norm above 0"),
+        ({"epochs": 1, "clip_value": 0}, "clip_grad_value expected max_value above 0"),
+        ({"epochs": 1, "clip_norm": 1.0, "clip_value": 0.5},
+         "clip expected clip_norm or clip_value, got both, 1.0 and 0.5$"),
+        ({"epochs": 1, "validation": (np.ones((4, 2, 1)), np.ones((4, 3, 1)))},
+         r"fit, in validation, expected y for the steps and sequences of x \(4, 2\), got \(4, 3\)$"),
+        ({"epochs": 1, "validation": (np.ones((4, 2, 1)), np.full((4, 2, 1), np.nan))},
+         "fit, in validation, expected y without NaN or infinity, got some$"),
+        ({"epochs": 1, "validation": (np.ones((4, 2, 1)), np.ones((4, 2, 1)), [4, 5])},
+         "fit, in validation, expected lengths from 1 to 4, got 4 to 5$"),
     ],
 )
 def test_bad_options(options, message):
     model, x = lstm.LSTMRegressor(1, 3, 1, rng=0), np.ones((4, 2, 1))
+    before = copy.deepcopy(model.params)
     with pytest.raises(ValueError, match=f"^{message}"):
         lstm.fit(model, x, x, lstm.Adam(model.params), **options)
+    for name, p in model.params.items():
+        np.testing.assert_array_equal(p, before[name])
+
+
+@pytest.mark.parametrize("validation, got", [
+    (np.ones((4, 2, 1)), "ndarray"), ([1, 2], "list"), ((1,), "tuple of 1"), ((1, 2, 3, 4), "tuple of 4"),
+])  # fmt: skip
+def test_validation_is_a_tuple_of_two_or_three(validation, got):
+    model, x = lstm.LSTMRegressor(1, 3, 1, rng=0), np.ones((4, 2, 1))
+    message = rf"^fit expected validation as a tuple \(x, y\) or \(x, y, lengths\), got {got}$"
+    with pytest.raises(TypeError, match=message):
+        lstm.fit(model, x, x, lstm.SGD(model.params), epochs=1, validation=validation)
+
+
+def test_the_validations_loss_is_that_of_the_model_after_each_epoch():
+    """Also with dropout, which stays on in training and draws the same numbers as without."""
+    model, x, y = ragged()
+    layer = lstm.LSTM(2, 3, num_layers=2, dropout=0.5, rng=0, dtype=np.float64)
+    model, twin = (copy.deepcopy(lstm.Regressor(layer, 2, rng=1)) for _ in range(2))
+    seen = []
+    history = lstm.fit(
+        model, x, y, lstm.SGD(model.params, 0.1), epochs=4, validation=(-x, y, LENGTHS),
+        callbacks=[lambda *_: seen.append(lstm.evaluate(model, -x, y, lengths=LENGTHS))],
+    )  # fmt: skip
+    assert history.validation_loss == seen and len(set(seen)) == 4
+    assert history.loss == lstm.fit(twin, x, y, lstm.SGD(twin.params, 0.1), epochs=4).loss
+    labels = np.array([1, 0, 1])
+    model = lstm.LSTMClassifier(2, 3, 2, rng=0, dtype=np.float64)
+    history = lstm.fit(model, x, labels, lstm.SGD(model.params, 0.1), epochs=1, loss=lstm.cross_entropy,
+                       validation=(x[:, :2], labels[:2]))  # fmt: skip
+    assert history.validation_loss == [lstm.evaluate(model, x[:, :2], labels[:2], lstm.cross_entropy)]
+
+
+def test_a_history_says_which_epochs_were_validated_and_clipped():
+    model, x = Recorder(), np.ones((2, 1, 1))
+    history = lstm.fit(model, x, x, lstm.SGD(model.params), epochs=2)
+    assert history.validation_loss == history.grad_norm == []
+    options = {"history": history, "validation": (x, 3 * x), "clip_norm": 1.0}
+    lstm.fit(model, x, x, lstm.SGD(model.params), epochs=4, **options)
+    np.testing.assert_array_equal(history.validation_loss, [np.nan, np.nan, 9, 9])
+    np.testing.assert_array_equal(history.grad_norm, [np.nan, np.nan, 1, 1])
+
+
+@pytest.mark.parametrize("options, change", [({"clip_norm": 1.0}, [0.06, 0.08]), ({"clip_value": 1.0}, [0.1, 0.1]),
+                                             ({}, [0.3, 0.4])])  # fmt: skip
+def test_gradients_are_clipped_by_norm_or_by_value(options, change):
+    model, x = Recorder(), np.ones((2, 1, 1))
+    model.params = {"a": np.zeros(1), "b": np.zeros(1)}
+    model.grads = {"a": np.array([-3.0]), "b": np.array([-4.0])}
+    history = lstm.fit(model, x, x, lstm.SGD(model.params, 0.1), epochs=1, **options)
+    np.testing.assert_allclose([model.params["a"][0], model.params["b"][0]], change)
+    assert history.grad_norm == ([5.0] if "clip_norm" in options else [])
+
+
+def test_a_stateful_layer_goes_on_from_epoch_to_epoch_and_is_evaluated_from_zeros():
+    rng = np.random.default_rng(0)
+    x, y, other = rng.normal(size=(6, 2, 1)), rng.normal(size=(6, 2, 1)), rng.normal(size=(4, 5, 1))
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0, dtype=np.float64, stateful=True)
+    twin, state = lstm.LSTMRegressor(1, 3, 1, rng=0, dtype=np.float64), None
+    fresh = lstm.evaluate(model, other, other)
+    optimizer = lstm.SGD(twin.params, 0.1)
+    lstm.fit(model, x, y, lstm.SGD(model.params, 0.1), epochs=3, bptt_length=4, validation=(other, other))
+    for _ in range(3):
+        for piece in (slice(0, 4), slice(4, 6)):
+            predicted, state = twin(x[piece], state)
+            twin.backward(lstm.mean_squared_error(predicted, y[piece])[1])
+            optimizer.step(twin.grads)
+    for name, p in twin.params.items():
+        np.testing.assert_array_equal(model.params[name], p)
+    for a, b in zip(model.recurrent.state, state):
+        np.testing.assert_array_equal(a, b)
+    assert lstm.evaluate(model, other, other) == lstm.evaluate(twin, other, other) != fresh
+    np.testing.assert_array_equal(model.recurrent.state, state)  # set aside, and put back
+
+
+def test_windows_that_follow_each_other_are_the_series_with_its_state_carried():
+    """Consecutive windows, one an update, and one long sequence cut as long: the same training."""
+    series = np.random.default_rng(0).normal(size=25)
+    x, y = lstm.windows(series, 6, stride=6)
+    model, cut = (lstm.LSTMRegressor(1, 3, 1, rng=0, dtype=np.float64, stateful=s) for s in (True, False))
+    lstm.fit(model, x, y, lstm.SGD(model.params, 0.1), epochs=1, batch_size=1)
+    lstm.fit(cut, series[:24, None, None], series[1:, None, None], lstm.SGD(cut.params, 0.1),
+             epochs=1, bptt_length=6)  # fmt: skip
+    for name, p in cut.params.items():
+        np.testing.assert_array_equal(model.params[name], p)
+    streams = lstm.windows(series, 12, stride=12)  # two halves side by side, cut along time
+    model, calls = Recorder(), []
+    lstm.fit(model, *streams, lstm.SGD(model.params, 0.1), epochs=1, bptt_length=6)
+    calls = [call[:, :, 0].T.tolist() for call, _ in model.calls]
+    assert calls == [[series[:6].tolist(), series[12:18].tolist()], [series[6:12].tolist(), series[18:24].tolist()]]
+    assert [state for _, state in model.calls] == [None, 1]
+
+
+def test_windows_are_shuffled_in_batches_that_hold_each_once():
+    series = np.arange(30.0)
+    model, split = Recorder(), lstm.windows(series, 4)
+    lstm.fit(model, *split, lstm.SGD(model.params, 0.1), epochs=1, batch_size=5, rng=np.random.default_rng(0))
+    starts = [int(s) for call, _ in model.calls for s in call[0, :, 0]]
+    assert sorted(starts) == list(range(26)) and starts != list(range(26))
+    for call, state in model.calls:
+        assert state is None and (np.diff(call[:, :, 0], axis=0) == 1).all()
 
 
 def test_targets_for_other_steps_are_refused():
