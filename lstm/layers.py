@@ -37,13 +37,10 @@ class Layer:
 
     Attributes
     ----------
-    params : dict of arrays; optimizers change them in place
-    grads : dict with the same keys, replaced by each backward pass
+    params, grads : dicts of arrays, which an optimizer changes, a backward pass replaces
     training : False turns dropout off
     state : what a stateful recurrent layer starts its next call from; None for zeros
     """
-
-    state: Any = None
 
     def __init__(self, params: dict[str, Array], dtype: Any, device: str | None) -> None:
         self.dtype = np.dtype(dtype)
@@ -51,16 +48,16 @@ class Layer:
             raise ValueError(
                 f"{self.name} expected dtype float32 or float64, got {self.dtype}"
             )
-        device = resolve_device(device)
-        cast = {name: p.astype(self.dtype) for name, p in params.items()}
-        self.params = {name: to_device(p, device) for name, p in cast.items()}
+        place = resolve_device(device)
+        self.params = {k: to_device(p.astype(self.dtype), place) for k, p in params.items()}
         self.training = True
         self.forget()
 
     def forget(self) -> None:
-        """Drop the gradients and what the last forward pass kept."""
+        """Drop the gradients, what the last forward pass kept, and a carried state."""
         self.grads: dict[str, Array] = {}
         self._cache: Any = None
+        self.state: Any = None
         self._workspace = Workspace()
 
     @property
@@ -260,10 +257,9 @@ class RunStates(RunWeights):
     batch_first: bool
 
     def forget(self) -> None:
-        """Drop gradients, what the last pass kept, and a stateful layer's state."""
+        """Drop all that `Layer.forget` drops, and every run's arrays."""
         super().forget()
         self._workspaces = [Workspace() for _ in self.runs]
-        self.reset_state()
 
     def reset_state(self) -> None:
         """Let the next call of a stateful layer start from zeros."""

@@ -61,7 +61,7 @@ def plot_history(history: Any) -> Array:
 
     Returns
     -------
-    The axes, one below the other, all logarithmic.
+    The axes, one below the other; all but the rate's are logarithmic.
     """
     rows = {
         "loss": {"training": history.loss, "validation": history.validation_loss},
@@ -72,13 +72,13 @@ def plot_history(history: Any) -> Array:
     heights = [2, 1, 1][: len(rows)]
     _, axes = plt.subplots(
         len(rows), 1, sharex=True, squeeze=False, height_ratios=heights,
-        figsize=(7.0, 1.2 * sum(heights)),
+        figsize=(7.0, 1.5 * sum(heights)),
     )
     for ax, (label, lines) in zip(axes[:, 0], rows.items()):
         for name, values in lines.items():
             if values:
-                ax.semilogy(range(1, len(values) + 1), values, label=name)
-        ax.set_ylabel(label)
+                ax.plot(range(1, len(values) + 1), values, label=name)
+        ax.set(ylabel=label, yscale="linear" if label == "learning rate" else "log")
     axes[0, 0].legend()
     axes[-1, 0].set_xlabel("epoch")
     return axes[:, 0]
