@@ -37,7 +37,8 @@ class Layer:
 
     Attributes
     ----------
-    params, grads : dicts of arrays, which an optimizer changes, a backward pass replaces
+    params : dict of arrays; optimizers change them in place
+    grads : dict with the same keys, replaced by each backward pass
     training : False turns dropout off
     state : what a stateful recurrent layer starts its next call from; None for zeros
     """
@@ -77,9 +78,8 @@ class Layer:
 
     def checked(self, argument: str, value: Any, **axes: int | None) -> Array:
         """Return an argument as the layer computes with it, or refuse it by name."""
-        check_floats(self.name, argument, value, self.device)
-        check_shape(self.name, argument, value, axes)
-        return value.astype(self.dtype, copy=False)
+        value = check_floats(self.name, argument, value, self.device)
+        return check_shape(self.name, argument, value, axes).astype(self.dtype, copy=False)
 
     def kept(self) -> Any:
         """Return what the last forward pass kept; a RuntimeError if there was none."""

@@ -20,7 +20,7 @@ from .stack import past_end
 
 Loss = Callable[[Array, Array], tuple[Array, Array]]
 Schedule = Callable[[int], float]
-Update = Callable[..., tuple[float, "float | None", Any]]  # of x, y, state, lengths
+Update = Callable[..., tuple[float, float | None, Any]]  # of x, y, state, lengths
 Callback = Callable[[int, Any, Any, Any], Any]  # epoch, model, optimizer, history
 
 

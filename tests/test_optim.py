@@ -18,7 +18,7 @@ from lstm import (
     cosine,
     warmup_exponential,
 )
-from lstm.optim import Optimizer
+from lstm.optim import Optimizer, Watch
 
 STORED = np.load(Path(__file__).parent / "data" / "optim.npz", allow_pickle=False)
 KINDS = [SGD, Momentum, RMSprop, Adam, AdamW]
@@ -341,6 +341,13 @@ def test_plateau_by_hand():
     assert rates_after(plateau, losses, 1.0) == [1.0, 1.0, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]
     assert rates_after(Plateau(patience=0, factor=0.5), [1.0, 1.0], 1.0) == [1.0, 0.5]
     assert rates_after(Plateau(patience=0, floor=0.3), [1.0] * 3, 0.2) == [0.2] * 3  # never raised
+
+
+def test_a_watch_takes_neither_an_equal_loss_nor_nan_for_a_better_one():
+    watch = Watch()
+    seen = [(watch.improved(loss), watch.best, watch.waited) for loss in (2.0, 2.0, np.nan, 1.0, 1.5)]
+    assert seen == [(True, 2, 0), (False, 2, 1), (False, 2, 2), (True, 1, 0), (False, 1, 1)]
+    assert not watch.improved(0.9, 0.1) and watch.improved(0.89, 0.1)
 
 
 def test_a_plateau_goes_on_from_its_state():

@@ -128,6 +128,22 @@ def test_copies_and_pickles_compute_the_same_and_share_nothing(kind):
     assert all(p.any() for name, p in model.params.items() if "weight_ih" in name)
 
 
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda parts: pickle.loads(pickle.dumps(parts))])
+def test_a_training_that_is_copied_or_pickled_whole_goes_on_alike(again):
+    """The copied optimizer steps the copied model, and the first pair feels nothing of it."""
+    x = np.random.default_rng(0).normal(size=(4, 2, I))
+    model = lstm.LSTMRegressor(I, H, I, num_layers=2, dropout=0.5, rng=0, dtype=np.float64)
+    parts = model, lstm.Adam(model.params, 0.1), np.random.default_rng(1)
+    options = {"batch_size": 1, "validation": (x, -x)}
+    history = lstm.fit(model, x, x, parts[1], epochs=2, rng=parts[2], **options)
+    twins = again((*parts, history))
+    for pair_model, optimizer, rng, past in ((*parts, history), twins):
+        lstm.fit(pair_model, x, x, optimizer, epochs=5, rng=rng, history=past, **options)
+    assert twins[3] == history and len(history.validation_loss) == 5
+    for name, p in model.params.items():
+        np.testing.assert_array_equal(twins[0].params[name], p)
+
+
 def test_two_threads_with_two_models_do_not_disturb_each_other():
     x = np.random.default_rng(0).normal(size=(50, 8, I))
 
