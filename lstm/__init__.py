@@ -26,7 +26,13 @@ from .training import evaluate, fit
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .interop import load, load_torch_state_dict, save, torch_state_dict
-    from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+    from .variants import (
+        CoupledLSTM,
+        PeepholeLSTM,
+        ReluRNN,
+        ResetFirstGRU,
+        ZoneoutLSTM,
+    )
 
 __version__ = "0.2.0"
 
@@ -54,6 +60,7 @@ __all__ = [
     "ReluRNN",
     "ResetFirstGRU",
     "Sequential",
+    "ZoneoutLSTM",
     "clip_grad_norm",
     "clip_grad_value",
     "cosine",
@@ -84,7 +91,9 @@ __all__ = [
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
-    "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
+    "variants": (
+        "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",
+    ),
 }
 
 
