@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
-from .data import japanese_vowels, pad, sine_task, sunspots, windows
+from .data import embedded_reber, japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check, traces
-from .layers import GRU, LSTM, RNN, Dropout, Linear
+from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
-from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
+from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor, Sequential
 from .optim import (
     SGD,
     Adam,
@@ -26,7 +26,13 @@ from .training import evaluate, fit
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .interop import load, load_torch_state_dict, save, torch_state_dict
-    from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+    from .variants import (
+        CoupledLSTM,
+        PeepholeLSTM,
+        ReluRNN,
+        ResetFirstGRU,
+        ZoneoutLSTM,
+    )
 
 __version__ = "0.2.0"
 
@@ -42,6 +48,7 @@ __all__ = [
     "CoupledLSTM",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
@@ -52,10 +59,13 @@ __all__ = [
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
+    "Sequential",
+    "ZoneoutLSTM",
     "clip_grad_norm",
     "clip_grad_value",
     "cosine",
     "cross_entropy",
+    "embedded_reber",
     "evaluate",
     "fit",
     "get_array_module",
@@ -82,7 +92,9 @@ __all__ = [
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
-    "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
+    "variants": (
+        "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",
+    ),
 }
 
 
