@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check, traces
-from .layers import GRU, LSTM, RNN, Dropout, Linear
+from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
-from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
+from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor, Sequential
 from .optim import (
     SGD,
     Adam,
@@ -42,6 +42,7 @@ __all__ = [
     "CoupledLSTM",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
@@ -52,6 +53,7 @@ __all__ = [
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
+    "Sequential",
     "clip_grad_norm",
     "clip_grad_value",
     "cosine",

@@ -193,6 +193,9 @@ class StrictCuPy(types.ModuleType):
             bind(target, arguments, options)
             return compute(getattr(np, name), arguments, options)
 
+        if isinstance(target, real.ufunc):
+            call.at = lambda a, *rest: getattr(np, name).at(*lower((a, *rest)))
+            assert hasattr(target, "at")
         return call
 
 
