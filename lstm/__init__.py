@@ -25,6 +25,7 @@ from .training import evaluate, fit
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
+    from .direction import Reversed
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
@@ -53,6 +54,7 @@ __all__ = [
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
+    "Reversed",
     "Sequential",
     "clip_grad_norm",
     "clip_grad_value",
@@ -83,6 +85,7 @@ __all__ = [
 # Loaded when one of their names is first used: `import lstm` would take half as long again.
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "direction": ("Reversed",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
 }

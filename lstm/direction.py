@@ -6,20 +6,20 @@ from typing import Any
 
 from .backend import Array
 from .checks import check_lengths
-from .layers import Layer, Output, Recurrent
+from .layers import Output, Recurrent
 from .stack import reverse
 
 
-class Reversed(Layer):
+class Reversed(Recurrent):
     """A recurrent layer that reads each sequence from its end to its beginning.
 
-    It is called as the layer in it is: ``y, state = layer(x, state=None, lengths=None)``
-    and ``dx, dstate = layer.backward(dy, dstate=None)``. All are in the order of time; the
-    first state is the one after each sequence's end, the last one that at step 0.
+    It is called as the layer in it is, and everything that goes in or comes out is in the
+    order of time: the first state is the one after each sequence's end, the last state is
+    the one at step 0. Parameters, gradients and options are those of the layer in it.
 
     Parameters
     ----------
-    recurrent : the layer, of one direction and not stateful; its parameters are this one's
+    recurrent : an `LSTM`, `GRU` or `RNN` of one direction that is not stateful
 
     Raises
     ------
@@ -28,60 +28,55 @@ class Reversed(Layer):
         follows would have to be read first.
     """
 
+    from_end = True
+
     def __init__(self, recurrent: Recurrent) -> None:
-        if not isinstance(recurrent, Recurrent):
+        if not isinstance(recurrent, Recurrent) or isinstance(recurrent, Reversed):
             got = type(recurrent).__name__
             raise TypeError(f"{self.name} expected an LSTM, GRU or RNN, got {got}")
         if recurrent.directions > 1:
             raise ValueError(f"{self.name} expected a layer with bidirectional=False")
         if recurrent.stateful:
             raise ValueError(f"{self.name} expected a layer with stateful=False")
-        self.recurrent, self.dtype, self.training = recurrent, recurrent.dtype, True
-        self._between = recurrent._between  # dropout, whose generators a checkpoint keeps
-        self.forget()
+        self.recurrent = recurrent
 
-    @property
-    def params(self) -> dict[str, Array]:
-        """The parameters of the layer, under its names."""
-        return self.recurrent.params
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the layer: this one has none but the layer itself."""
+        if name == "recurrent":  # not there yet, while a copy is made
+            raise AttributeError(name)
+        return getattr(self.recurrent, name)
 
-    @params.setter
-    def params(self, params: dict[str, Array]) -> None:
-        self.recurrent.params = params
-
-    def forget(self) -> None:
-        """Drop the gradients and what the last forward pass kept."""
-        super().forget()
-        self.recurrent.forget()
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute of the layer."""
+        if name == "recurrent":
+            super().__setattr__(name, value)
+        else:
+            setattr(self.recurrent, name, value)
 
     def turned(self, a: Array, lengths: Array | None) -> Array:
         """Return a sequence, as users pass and get it, turned around by `stack.reverse`."""
-        if self.recurrent.batch_first:
+        if self.batch_first:
             return reverse(a.swapaxes(0, 1), lengths).swapaxes(0, 1)
         return reverse(a, lengths)
 
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
         """Run from each sequence's end to its beginning; return y and the state there."""
-        layer = self.recurrent
-        layer.training = self.training
-        checked = layer.sequence("x", x, None, None, layer.input_size)
-        lengths = check_lengths(layer.name, lengths, checked)
-        y, state = layer(self.turned(x, lengths), state, lengths)
+        checked = self.sequence("x", x, None, None, self.input_size)
+        lengths = check_lengths(self.name, lengths, checked)
+        y, state = self.recurrent(self.turned(x, lengths), state, lengths)
         return self.turned(y, lengths), state
 
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        layer, (caches, lengths) = self.recurrent, self.recurrent.kept()
-        layer.sequence("dy", dy, *caches[0].x.shape[:2], layer.hidden_size)
-        dx, dstate = layer.backward(self.turned(dy, lengths), dstate)
-        self.grads = layer.grads
+        caches, lengths = self.kept()
+        self.sequence("dy", dy, *caches[0].x.shape[:2], self.hidden_size)
+        dx, dstate = self.recurrent.backward(self.turned(dy, lengths), dstate)
         return self.turned(dx, lengths), dstate
 
-    def trace(self, run: str = "l0") -> Any:
-        """Return the trace of a run, as `layers.Recurrent` does, in the order of time."""
-        trace, lengths = self.recurrent.trace(run), self.recurrent.kept().lengths
-        return type(trace)(*(reverse(a, lengths).copy() for a in trace))
-
     def traces(self) -> dict[str, Any]:
-        """Return the traces of all runs by name."""
-        return {run: self.trace(run) for run in self.recurrent.runs}
+        """Return the traces of all runs, in the order of time."""
+        lengths = self.kept().lengths
+        return {
+            run: type(trace)(*(reverse(a, lengths).copy() for a in trace))
+            for run, trace in self.recurrent.traces().items()
+        }

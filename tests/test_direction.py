@@ -139,7 +139,7 @@ def test_its_parameters_are_those_of_the_layer_in_it():
     one.backward(np.ones_like(y))
     assert one.grads.keys() == one.params.keys()
     one.forget()
-    assert one.grads == one.recurrent.grads == {}
+    assert one.grads == one.recurrent.grads == {} and vars(one) == {"recurrent": one.recurrent}
     for again in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
         np.testing.assert_array_equal(again(x)[0], y)
 
@@ -155,23 +155,42 @@ def test_dropout_is_off_in_evaluation_and_its_generator_known():
     assert list(generators(one, {})) == ["Reversed.dropout0", "Reversed.dropout1"]
 
 
+@pytest.mark.parametrize("lengths", LENGTHS, ids=["whole", "lengths"])
+def test_it_stands_in_a_model_as_any_recurrent_layer(lengths):
+    one, rng = deep(lstm.GRU), np.random.default_rng(2)
+    x, states, _ = arrays(lstm.GRU)
+    y, h = one(x, states[0], lengths)
+    models = [lstm.Regressor(one, 2, rng=0), lstm.Sequential(a=one, b=lstm.Linear(H, 2, rng=0, dtype=np.float64)),
+              lstm.Classifier(one, 2, rng=0), lstm.Classifier(one, 2, rng=0, pool="mean")]  # fmt: skip
+    counts = np.full(B, T) if lengths is None else lengths
+    for model, read in zip(models, (y, y, y[0], y.sum(0) / counts[:, None]), strict=True):
+        linear = list(model.layers.values())[1]
+        linear.params["bias"][...] = rng.normal(size=2)
+        out, last = model(x, states[0], lengths)
+        np.testing.assert_allclose(out, read @ linear.params["weight"].T + linear.params["bias"], rtol=1e-12)
+        np.testing.assert_array_equal(last, h)
+        errors = lstm.gradient_check(model, x, states[0], rng=rng)
+        assert max(errors.values()) < 1e-6
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="^Reversed expected a layer with bidirectional=False$"):
         Reversed(lstm.LSTM(1, 2, bidirectional=True))
     with pytest.raises(ValueError, match="^Reversed expected a layer with stateful=False$"):
         Reversed(lstm.LSTM(1, 2, stateful=True))
-    with pytest.raises(TypeError, match="^Reversed expected an LSTM, GRU or RNN, got Linear$"):
-        Reversed(lstm.Linear(1, 2))
+    for other in (lstm.Linear(1, 2), Reversed(lstm.GRU(1, 2))):
+        with pytest.raises(TypeError, match=f"^Reversed expected an LSTM, GRU or RNN, got {type(other).__name__}$"):
+            Reversed(other)
     one = Reversed(lstm.LSTM(I, H, rng=0))
-    with pytest.raises(RuntimeError, match="^LSTM has made no forward pass yet: call it first$"):
+    with pytest.raises(RuntimeError, match="^Reversed has made no forward pass yet: call it first$"):
         one.backward(np.ones((T, B, H), np.float32))
-    with pytest.raises(ValueError, match="^LSTM expected x with 3 axes"):
+    with pytest.raises(ValueError, match="^Reversed expected x with 3 axes"):
         one(np.ones((T, I), np.float32))
     x = np.ones((T, B, I), np.float32)
-    with pytest.raises(ValueError, match="^LSTM expected lengths from 1 to 6, got 0 to 2$"):
+    with pytest.raises(ValueError, match="^Reversed expected lengths from 1 to 6, got 0 to 2$"):
         one(x, None, [1, 0, 2])
     one(x)
-    with pytest.raises(ValueError, match="^LSTM expected dy of shape"):
+    with pytest.raises(ValueError, match="^Reversed expected dy of shape"):
         one.backward(np.ones((T, B, H + 1), np.float32))
-    with pytest.raises(ValueError, match=r"^LSTM expected run as one of \['l0'\], got 'l1'$"):
+    with pytest.raises(ValueError, match=r"^Reversed expected run as one of \['l0'\], got 'l1'$"):
         one.trace("l1")

@@ -97,8 +97,10 @@ def models(kind, **options):
     made = [layer, lstm.Regressor(layer, 2, rng=1)]
     if not layer.batch_first:
         made += [lstm.Classifier(layer, 3, pool=pool, rng=1) for pool in ("last", "mean")]
+    if layer.directions == 1 and not layer.batch_first:
+        made += [lstm.Classifier(Reversed(layer), 3, pool=pool, rng=1) for pool in ("last", "mean")]
     if layer.directions == 1:
-        made.append(Reversed(layer))
+        made += [Reversed(layer), lstm.Regressor(Reversed(layer), 2, rng=1)]
     for model in made:
         model.layers[next(iter(model.layers))].training = False
         if hasattr(model, "linear"):
