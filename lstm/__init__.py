@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .direction import Reversed
     from .interop import load, load_torch_state_dict, save, torch_state_dict
-    from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+    from .variants import (
+        CoupledLSTM,
+        PeepholeLSTM,
+        ReluRNN,
+        ResetFirstGRU,
+        ZoneoutLSTM,
+    )
 
 __version__ = "0.2.0"
 
@@ -56,6 +62,7 @@ __all__ = [
     "ResetFirstGRU",
     "Reversed",
     "Sequential",
+    "ZoneoutLSTM",
     "clip_grad_norm",
     "clip_grad_value",
     "cosine",
@@ -87,7 +94,9 @@ LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "direction": ("Reversed",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
-    "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
+    "variants": (
+        "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",
+    ),
 }
 
 

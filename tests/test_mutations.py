@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py",
+SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_zoneout.py", "test_model.py", "test_optim.py",
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
@@ -52,6 +52,14 @@ FAULTS = {
     "the gates' peepholes forgotten on the way back": ("variants.py", "    dc += (p[:2] * dz[:2]).sum(0)\n", ""),
     "the output's peephole learns from the old cell": ("variants.py", "dz[:, 3] * after", "dz[:, 3] * before"),
     "a coupled gate that is not coupled": ("variants.py", "    dg *= df  #", "    dg *= f  #"),
+    "zoneout on the new cell's hidden state alone": ("variants.py", "        keep_part(c[t + 1], c[t], keep[1, t])\n", ""),
+    "zoneout's shares exchanged": ("variants.py", "stay_h, stay_c = keep[0, t] * dh, keep[1, t] * dc",
+        "stay_h, stay_c = keep[1, t] * dh, keep[0, t] * dc"),
+    "a unit that stays and passes no gradient": ("variants.py", "        dc += stay_c\n", ""),
+    "a unit that stays and learns all the same": ("variants.py", "        dh -= stay_h\n", ""),
+    "zoneout in evaluation": ("variants.py", "        if self.training:\n            keep =", "        if True:\n            keep ="),
+    "zoneout that never rests": ("variants.py", "        if self.training:\n            keep =", "        if False:\n            keep ="),
+    "zoneout's draws forgotten": ("checkpoints.py", 'found[f"{name}.rng"] = layer.rng', "pass"),
     "the reset's gradient forgotten": ("variants.py", "        dr[t] *= back\n", ""),
     "the candidate learns from the state before the reset": (
         "variants.py", "columns[2 * H :] @ read.T", "columns[2 * H :] @ before.T"),
