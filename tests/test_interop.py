@@ -40,6 +40,7 @@ OTHERS = {
     "PeepholeLSTM": lambda: lstm.PeepholeLSTM(2, 3, rng=0, num_layers=2, forget_bias=2.0),
     "CoupledLSTM": lambda: lstm.CoupledLSTM(2, 3, rng=0, bidirectional=True),
     "CoupledLSTM without bias": lambda: lstm.CoupledLSTM(2, 3, rng=0, bias=False, stateful=True),
+    "ZoneoutLSTM": lambda: lstm.ZoneoutLSTM(2, 3, rng=0, zoneout_h=0.25, zoneout_c=0.125, num_layers=2, dropout=0.5),
     "ResetFirstGRU": lambda: lstm.ResetFirstGRU(2, 3, rng=0, dtype=np.float64, num_layers=2, dropout=0.1),
     "Reversed": lambda: lstm.Reversed(lstm.PeepholeLSTM(2, 3, rng=0, num_layers=2, batch_first=True)),
     "Regressor of another": lambda: lstm.Regressor(lstm.Reversed(lstm.GRU(2, 3, rng=0)), 2, rng=1),
