@@ -10,6 +10,25 @@ from .layers import Output, Recurrent
 from .stack import reverse
 
 
+def check_one_way(owner: str, layer: Any) -> Recurrent:
+    """Return a layer that can be turned around.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no recurrent layer, or is turned around already; if it has two directions,
+        or carries a state, since what follows would have to be read first.
+    """
+    if not isinstance(layer, Recurrent) or isinstance(layer, Reversed):
+        got = type(layer).__name__
+        raise TypeError(f"{owner} expected an LSTM, GRU or RNN, got {got}")
+    if layer.directions > 1:
+        raise ValueError(f"{owner} expected a layer with bidirectional=False")
+    if layer.stateful:
+        raise ValueError(f"{owner} expected a layer with stateful=False")
+    return layer
+
+
 class Reversed(Recurrent):
     """A recurrent layer that reads each sequence from its end to its beginning.
 
@@ -19,26 +38,13 @@ class Reversed(Recurrent):
 
     Parameters
     ----------
-    recurrent : an `LSTM`, `GRU` or `RNN` of one direction that is not stateful
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is another layer; if it has two directions, or carries a state, since what
-        follows would have to be read first.
+    recurrent : an `LSTM`, `GRU` or `RNN`, checked by `check_one_way`
     """
 
     from_end = True
 
     def __init__(self, recurrent: Recurrent) -> None:
-        if not isinstance(recurrent, Recurrent) or isinstance(recurrent, Reversed):
-            got = type(recurrent).__name__
-            raise TypeError(f"{self.name} expected an LSTM, GRU or RNN, got {got}")
-        if recurrent.directions > 1:
-            raise ValueError(f"{self.name} expected a layer with bidirectional=False")
-        if recurrent.stateful:
-            raise ValueError(f"{self.name} expected a layer with stateful=False")
-        self.recurrent = recurrent
+        self.recurrent = check_one_way(self.name, recurrent)
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the layer: this one has none but the layer itself."""

@@ -206,7 +206,7 @@ def configuration(model: Any) -> dict[str, Any]:
         )
     inner = getattr(model, "recurrent", None)
     if isinstance(model, Layer):
-        found = {"recurrent": configuration(inner)} if inner else options(model)
+        found = {"recurrent": configuration(inner)} if inner else arguments_of(model)
     elif inner is None:
         found = {"layers": [[k, configuration(part)] for k, part in model.layers.items()]}
     else:
@@ -218,7 +218,7 @@ def configuration(model: Any) -> dict[str, Any]:
     return {**found, "class": name}
 
 
-def options(layer: Layer) -> dict[str, Any]:
+def arguments_of(layer: Layer) -> dict[str, Any]:
     """Return the arguments of a layer's class that make another like it."""
     found = {name: getattr(layer, name) for name in OPTIONS if hasattr(layer, name)}
     if isinstance(layer, Recurrent):
