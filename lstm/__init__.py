@@ -25,6 +25,7 @@ from .training import evaluate, fit
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
+    from .direction import Reversed
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .variants import (
         CoupledLSTM,
@@ -59,6 +60,7 @@ __all__ = [
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
+    "Reversed",
     "Sequential",
     "ZoneoutLSTM",
     "clip_grad_norm",
@@ -91,6 +93,7 @@ __all__ = [
 # Loaded when one of their names is first used: `import lstm` would take half as long again.
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "direction": ("Reversed",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "variants": (
         "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",

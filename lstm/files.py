@@ -75,11 +75,16 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]
 
     Raises
     ------
-    ValueError
-        If it is no safetensors file or not whole, or of another kind, or from a newer
-        version of the format; the error names the file.
+    FileNotFoundError, ValueError
+        If there is none; if it is no safetensors file or not whole, or of another kind, or
+        from a newer version of the format. The error names the file.
     """
-    library, data = require_safetensors(), path.read_bytes()
+    library = require_safetensors()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        missing = f"expected a {kind} of this package, got no file of this name"
+        raise FileNotFoundError(error.errno, missing, str(path)) from error
     try:
         arrays = {name: a.copy() for name, a in library.load(data).items()}
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

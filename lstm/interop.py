@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,22 @@ import numpy as np
 from .backend import Array, Module, device_of, move_model, to_device, to_numpy
 from .checks import check_arrays, check_size
 from .files import FAULTS, read_arrays, write_arrays
-from .layers import GRU, LSTM, RNN, Layer, Linear, Recurrent
-from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
+from .layers import Layer, Recurrent
 
 # What can be kept, by the name that a file gives it: a file cannot ask for anything else.
-CLASSES: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        LSTM, GRU, RNN, Linear, Regressor, LSTMRegressor, Classifier, LSTMClassifier
-    )
-}
+CLASSES = (
+    "LSTM", "GRU", "RNN", "PeepholeLSTM", "CoupledLSTM", "ZoneoutLSTM", "ResetFirstGRU",
+    "ReluRNN", "Reversed", "Linear", "Dropout", "Embedding",
+    "Sequential", "Regressor", "LSTMRegressor", "Classifier", "LSTMClassifier",
+)  # fmt: skip
+# Those that torch.nn has too, ReluRNN as RNN(nonlinearity="relu").
+TORCH = ("LSTM", "GRU", "RNN", "ReluRNN", "Linear", "Dropout", "Embedding")
+# A layer's arguments are its attributes of these names, those that it has.
 OPTIONS = (
-    "input_size", "hidden_size", "num_layers", "batch_first", "bias", "dropout", "stateful"
-)
+    "input_size", "hidden_size", "output_size", "num_embeddings", "embedding_size",
+    "num_layers", "batch_first", "bias", "dropout", "stateful",
+    "forget_bias", "zoneout_h", "zoneout_c", "p",
+)  # fmt: skip
 
 
 def assign(model: Module, params: Mapping[str, Array]) -> None:
@@ -89,22 +93,72 @@ def join_biases(layer: Layer, state: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def torch_state_dict(model: Module) -> dict[str, Array]:
-    """Return a model's parameters under the names of torch.nn's LSTM, GRU, RNN and Linear.
+def split_state(model: Module) -> dict[str, Array]:
+    """Return the parameters of a model by `split_biases`, the layers' names before theirs.
 
-    Parameters
-    ----------
-    model : a layer; or a model, whose names get ``recurrent.`` and ``linear.`` before them
-
-    Returns
-    -------
-    dict of NumPy arrays, copies, for ``load_state_dict`` once they are tensors
+    The names are unique and the arrays copies, whether PyTorch has such layers or not.
     """
     return {
         prefix + name: array
         for prefix, layer in named_layers(model).items()
         for name, array in split_biases(layer).items()
     }
+
+
+def join_state(model: Module, state: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a model's parameters from what `split_state` returned, by `join_biases`."""
+    joined: dict[str, Array] = {}
+    for prefix, layer in named_layers(model).items():
+        own = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
+        joined |= {prefix + name: a for name, a in join_biases(layer, own).items()}
+    return joined
+
+
+def is_one_of(model: Any, names: tuple[str, ...]) -> bool:
+    """Return whether a model is of a class of this package with one of these names."""
+    kind = type(model)
+    return kind.__name__ in names and getattr(import_module("lstm"), kind.__name__) is kind
+
+
+def check_torch(owner: str, model: Module) -> None:
+    """Refuse a model with a layer that torch.nn lacks.
+
+    Some of these have the names and shapes of a layer that it has, and compute otherwise:
+    a `ResetFirstGRU` those of torch.nn.GRU.
+
+    Raises
+    ------
+    TypeError
+        It names the layer's class.
+    """
+    for layer in model.layers.values():
+        if not is_one_of(layer, TORCH):
+            raise TypeError(
+                f"{owner} expected layers that torch.nn has ({', '.join(TORCH)}), got "
+                f"{type(layer).__name__}"
+            )
+
+
+def torch_state_dict(model: Module) -> dict[str, Array]:
+    """Return a model's parameters under the names of torch.nn's layers.
+
+    Parameters
+    ----------
+    model : a layer, whose names are those of torch.nn's LSTM, GRU, RNN, Linear or
+        Embedding; or a model, with the names of its layers before them, such as
+        ``recurrent.`` and ``linear.``
+
+    Returns
+    -------
+    dict of NumPy arrays, copies, for ``load_state_dict`` once they are tensors
+
+    Raises
+    ------
+    TypeError
+        If it has a layer that torch.nn lacks; its parameters are in ``params``.
+    """
+    check_torch("torch_state_dict", model)
+    return split_state(model)
 
 
 def load_torch_state_dict(
@@ -121,10 +175,12 @@ def load_torch_state_dict(
 
     Raises
     ------
-    ValueError
-        If names are missing or unexpected, or shapes differ; nothing is changed then.
+    TypeError, ValueError
+        If the model has a layer that torch.nn lacks; if names are missing or unexpected,
+        or shapes differ. Nothing is changed then.
     """
-    present, given = torch_state_dict(model), {}
+    check_torch("load_torch_state_dict", model)
+    present, given = split_state(model), {}
     for name, value in state.items():
         array = np.asarray(to_numpy(value))
         cast = name in present and array.dtype.kind == "f"
@@ -132,54 +188,65 @@ def load_torch_state_dict(
     if not strict:
         given = present | {name: a for name, a in given.items() if name in present}
     check_arrays("load_torch_state_dict", given, present)
-    joined: dict[str, Array] = {}
-    for prefix, layer in named_layers(model).items():
-        own = {k.removeprefix(prefix): a for k, a in given.items() if k.startswith(prefix)}
-        joined |= {prefix + name: a for name, a in join_biases(layer, own).items()}
-    assign(model, joined)
+    assign(model, join_state(model, given))
 
 
-def configuration(model: Module) -> dict[str, Any]:
+def configuration(model: Any) -> dict[str, Any]:
     """Return all that a model was made from but its weights, as JSON can hold it.
 
     Raises
     ------
     TypeError
-        If its class is not one of this package's layers and models.
+        If its class, or that of a layer in it, is not one of this package's.
     """
-    name, layers = type(model).__name__, model.layers
-    if CLASSES.get(name) is not type(model):
+    name = type(model).__name__
+    if not is_one_of(model, CLASSES):
         raise TypeError(
-            f"expected a model of class {', '.join(CLASSES)}, got {name}; the weights "
-            "alone are in its params"
+            f"save expected a layer or model of class {', '.join(CLASSES)}, got {name}"
         )
-    if isinstance(model, Linear):
-        sizes = {"input_size": model.input_size, "output_size": model.output_size}
-        return {"class": name, "dtype": model.dtype.name, **sizes}
-    if isinstance(model, Recurrent):
-        found = {option: getattr(model, option) for option in OPTIONS}
-        found |= {"forget_bias": model.forget_bias} if isinstance(model, LSTM) else {}
-        both = {"bidirectional": model.directions == 2, "dtype": model.dtype.name}
-        return {"class": name, **found, **both}
-    inner = configuration(layers["recurrent"])
-    found = dict(inner) if name.startswith("LSTM") else {"recurrent": inner}
-    if isinstance(model, Classifier):
-        found |= {"pool": model.pool, "classes": layers["linear"].output_size}
+    inner = getattr(model, "recurrent", None)
+    if isinstance(model, Layer):
+        found = {"recurrent": configuration(inner)} if inner else arguments_of(model)
+    elif inner is None:
+        found = {"layers": [[k, configuration(part)] for k, part in model.layers.items()]}
     else:
-        found |= {"output_size": layers["linear"].output_size}
+        own = configuration(inner)
+        found = own if name.startswith("LSTM") else {"recurrent": own}
+        size = "classes" if hasattr(model, "pool") else "output_size"
+        found |= {"pool": model.pool} if hasattr(model, "pool") else {}
+        found |= {size: model.linear.output_size}
     return {**found, "class": name}
 
 
-def least_numbers(found: Mapping[str, Any]) -> int:
+def arguments_of(layer: Layer) -> dict[str, Any]:
+    """Return the arguments of a layer's class that make another like it."""
+    found = {name: getattr(layer, name) for name in OPTIONS if hasattr(layer, name)}
+    if isinstance(layer, Recurrent):
+        found["bidirectional"] = layer.directions == 2
+    return found | ({"dtype": layer.dtype.name} if layer.params else {})
+
+
+def parts_of(found: Any) -> list[tuple[str, Any]]:
+    """Return the configurations in a configuration, by name."""
+    if not isinstance(found, Mapping):
+        raise ValueError(f"expected a configuration, got {found!r}")
+    single = [("recurrent", found["recurrent"])] if "recurrent" in found else []
+    return single + [(name, part) for name, part in found.get("layers", [])]
+
+
+def least_numbers(found: Any) -> int:
     """Return a number of parameters that a model of a configuration has at least.
 
     It is known before the model is made: a file that names larger sizes than it has
     numbers for is refused before any memory is asked for.
     """
-    inner = found.get("recurrent", {}) if isinstance(found, Mapping) else None
-    if not isinstance(inner, Mapping):
-        raise ValueError(f"expected a configuration, got {found!r}")
-    named = {"num_layers": 1, **inner, **found}
+    inside = sum(least_numbers(part) for _, part in parts_of(found))
+    named: dict[str, Any] = {"num_layers": 1}
+    chain = [found]
+    while "recurrent" in chain[-1]:
+        chain.append(chain[-1]["recurrent"])
+    for part in reversed(chain):
+        named |= part
 
     def size(name: str) -> int:
         return check_size("the model", name, named.get(name))
@@ -188,9 +255,11 @@ def least_numbers(found: Mapping[str, Any]) -> int:
     if "hidden_size" in named:
         H = size("hidden_size")
         least = H * (size("input_size") + size("num_layers") * H + outputs)
+    elif "num_embeddings" in named:
+        least = size("num_embeddings") * size("embedding_size")
     else:
-        least = size("input_size") * outputs
-    return max(least, least_numbers(inner)) if "recurrent" in found else least
+        least = size("input_size") * outputs if outputs else 0
+    return max(least, inside)
 
 
 def build(found: Mapping[str, Any]) -> Any:
@@ -201,12 +270,13 @@ def build(found: Mapping[str, Any]) -> Any:
     ValueError, TypeError
         If it is not a configuration that a model of this package has.
     """
-    arguments = {k: build(v) if k == "recurrent" else v for k, v in found.items()}
-    name = arguments.pop("class", None)
+    parts, name = parts_of(found), found.get("class")
     if name not in CLASSES:
         raise ValueError(f"expected class as one of {', '.join(CLASSES)}, got {name!r}")
-    on_cpu = {} if "recurrent" in arguments else {"device": "cpu"}
-    model = CLASSES[name](**arguments, **on_cpu)
+    arguments = {k: v for k, v in found.items() if k not in ("class", "layers")}
+    arguments |= {"device": "cpu"} if "dtype" in found else {}
+    arguments |= {k: build(part) for k, part in parts}
+    model = getattr(import_module("lstm"), name)(**arguments)
     if configuration(model) != found:
         raise ValueError(f"expected configuration {configuration(model)}, got {found}")
     return model
@@ -215,8 +285,9 @@ def build(found: Mapping[str, Any]) -> Any:
 def save(model: Module, path: str | os.PathLike[str]) -> None:
     """Write a model to a safetensors file: its weights, class, sizes and options.
 
-    The weights have PyTorch's names, as in `torch_state_dict`. Neither gradients nor a
-    carried state are kept. The file replaces an older one only when it is whole.
+    The weights have PyTorch's names where it has such layers. Neither gradients nor a
+    carried state nor the generators of dropout and zoneout are kept. The file replaces an
+    older one only when it is whole.
 
     Parameters
     ----------
@@ -229,7 +300,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
         If the class is not this package's; if safetensors is not installed.
     """
     content = {"configuration": configuration(model)}
-    write_arrays(Path(path), torch_state_dict(model), "model", content)
+    write_arrays(Path(path), split_state(model), "model", content)
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
@@ -241,9 +312,9 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
 
     Raises
     ------
-    ValueError
-        If the file is not whole, not from `save`, from a newer version, or holds other
-        arrays than its configuration asks for; the error names it.
+    FileNotFoundError, ValueError
+        If there is no file; if it is not whole, not from `save`, from a newer version, or
+        holds other arrays than its configuration asks for. The error names it.
     """
     arrays, content = read_arrays(Path(path), "model")
     try:
@@ -253,9 +324,9 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
         if held < least:
             raise ValueError(f"expected at least {least} numbers by its sizes, got {held}")
         model = build(found)
-        check_arrays("the model", arrays, torch_state_dict(model))
+        check_arrays("the model", arrays, split_state(model))
     except FAULTS as error:
         raise ValueError(f"{path}: {error}") from error
-    load_torch_state_dict(model, arrays)
+    assign(model, join_state(model, arrays))
     move_model(model, device)
     return model

@@ -262,6 +262,7 @@ class RunStates(RunWeights):
 
     state_names: ClassVar[tuple[str, ...]]
     trace_type: ClassVar[Any]
+    from_end: ClassVar[bool] = False  # whether the first direction reads from the end
     batch_first: bool
 
     def forget(self) -> None:

@@ -227,7 +227,9 @@ class Classifier(Model):
         xp, (T, B, _), D = get_array_module(y), y.shape, self.recurrent.directions
         checked = self.recurrent.kept().lengths
         ends = xp.full(B, T) if checked is None else checked
-        self._weights = pool_weights(self.pool, ends, T, D).astype(y.dtype)[..., None]
+        first = int(self.recurrent.from_end)  # the second pair of weights is the reverse's
+        weights = pool_weights(self.pool, ends, T, first + D)[..., first:]
+        self._weights = weights.astype(y.dtype)[..., None]
         pooled = (y.reshape(T, B, D, -1) * self._weights).sum(0)
         return self.linear(pooled.reshape(1, B, -1))[0], state
 

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, to_numpy
-from .layers import GRU, LSTM, RNN, Recurrent
-from .model import Regressor
-from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU, ZoneoutLSTM
+from .direction import Reversed
+from .layers import GRU, LSTM, RNN, Linear, Recurrent
+from .model import Classifier, Regressor
+from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
 # Which of ONNX's blocks stands first, second... in ours.
 ORDERS = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -31,6 +32,17 @@ KNOWN = {
     "activations", "direction", "hidden_size", "input_forget", "layout",
     "linear_before_reset",
 }  # fmt: skip
+# What a class is in ONNX: a type of node, and the attributes that make it this class.
+NODES: dict[type[Recurrent], tuple[str, dict[str, int]]] = {
+    LSTM: ("LSTM", {}),
+    PeepholeLSTM: ("LSTM", {}),
+    CoupledLSTM: ("LSTM", {"input_forget": 1}),
+    GRU: ("GRU", {"linear_before_reset": 1}),
+    ResetFirstGRU: ("GRU", {}),
+    RNN: ("RNN", {}),
+    ReluRNN: ("RNN", {}),
+}
+DIRECTIONS = ("forward", "reverse", "bidirectional")
 OPSET = 17
 IR_VERSION = 9
 
@@ -68,15 +80,15 @@ def node_options(node: Any) -> dict[str, Any]:
     unknown = sorted(found.keys() - KNOWN)
     if unknown:
         raise ValueError(f"from_onnx expected {kind} without {unknown}")
-    if direction not in ("forward", "bidirectional"):
+    if direction not in DIRECTIONS:
         raise ValueError(
-            f"from_onnx expected direction 'forward' or 'bidirectional', got {direction!r}"
+            f"from_onnx expected direction as one of {DIRECTIONS}, got {direction!r}"
         )
     D, defaults = 1 + (direction == "bidirectional"), ACTIVATIONS[kind]
     names = [name.decode().capitalize() for name in found.get("activations", [])]
     if names and names not in [one * D for one in defaults]:
         raise ValueError(f"from_onnx expected {kind} activations {defaults}, got {names}")
-    return found | {"directions": D, "relu": names[:1] == ["Relu"]}
+    return found | {"direction": direction, "relu": names[:1] == ["Relu"]}
 
 
 def node_weights(graph: Any, node: Any) -> dict[str, Array | None]:
@@ -133,12 +145,13 @@ def from_run(kind: type[Recurrent], op: str, parts: dict[str, Array]) -> dict[st
     return weights
 
 
-def from_onnx(source: Any, node: str | None = None) -> Recurrent:
+def from_onnx(source: Any, node: str | None = None) -> Recurrent | Reversed:
     """Return the layer that computes what a model's LSTM, GRU or RNN node computes.
 
     The node's ``sequence_lens`` are the layer's ``lengths``; its Y (T, D, B, H) is the
     layer's y (T, B, D * H). ``layout`` 1 is ``batch_first``, but the layer's states stay
-    (D, B, H), where the node's are then (B, D, H).
+    (D, B, H), where the node's are then (B, D, H). The direction ``reverse`` is a
+    `Reversed` layer.
 
     Parameters
     ----------
@@ -149,7 +162,7 @@ def from_onnx(source: Any, node: str | None = None) -> Recurrent:
     ------
     ValueError
         If the node is not found, or has what is not supported: clipping, other
-        activations, the direction ``reverse``, weights that are no initializers.
+        activations, weights that are no initializers.
     """
     onnx = require_onnx()
     model = onnx.load(source) if isinstance(source, (str, os.PathLike)) else source
@@ -163,13 +176,13 @@ def from_onnx(source: Any, node: str | None = None) -> Recurrent:
     given = {key: a for key, a in parts.items() if a is not None}
     kind = kind_of(op, options, "P" in given)
     layer = kind(
-        W.shape[2], R.shape[2], bidirectional=options["directions"] == 2,
+        W.shape[2], R.shape[2], bidirectional=options["direction"] == "bidirectional",
         batch_first=bool(options.get("layout", 0)), dtype=W.dtype, device="cpu",
     )  # fmt: skip
     for d, run in enumerate(layer.runs):
         for name, a in from_run(kind, op, {k: v[d] for k, v in given.items()}).items():
             layer.params[f"{name}_{run}"] = np.ascontiguousarray(a)
-    return layer
+    return Reversed(layer) if options["direction"] == "reverse" else layer
 
 
 def to_run(layer: Recurrent, op: str, run: str) -> dict[str, Array]:
@@ -189,87 +202,213 @@ def to_run(layer: Recurrent, op: str, run: str) -> dict[str, Array]:
     return parts
 
 
-def layer_nodes(layer: Recurrent, x: str) -> tuple[list[Any], dict[str, Array], str]:
-    """Return the nodes of a layer that reads ``x``, their constants, and the name of y."""
-    make, D = require_onnx().helper.make_node, layer.directions
-    op = next(op for op, kind in (("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN))
-              if isinstance(layer, kind))  # fmt: skip
-    options: dict[str, Any] = {"hidden_size": layer.hidden_size}
-    options |= {"direction": "bidirectional"} if D == 2 else {}
-    options |= {"linear_before_reset": 1} if type(layer) is GRU else {}
-    options |= {"input_forget": 1} if isinstance(layer, CoupledLSTM) else {}
+def state_nodes(
+    layer: Recurrent,
+) -> tuple[list[Any], dict[str, Array], dict[str, list[str]]]:
+    """Return nodes that deal the inputs h0 and c0 out to the layers of a stack.
+
+    Returns
+    -------
+    nodes, constants : a ``Split`` for each part of the state, and its sizes
+    names : for each part, that of each layer's own
+    """
+    make, n = require_onnx().helper.make_node, layer.num_layers
+    names = {part: [f"{part}0_l{k}" for k in range(n)] for part in layer.state_names}
+    nodes = [
+        make("Split", [f"{part}0", "runs"], own, axis=0) for part, own in names.items()
+    ]
+    return nodes, {"runs": np.full(n, layer.directions)}, names
+
+
+def layer_nodes(
+    layer: Recurrent, reverse: bool, x: str, lengths: str, first: Mapping[str, list[str]]
+) -> tuple[list[Any], dict[str, Array]]:
+    """Return the nodes of a layer, which end with y, h and c, and their constants.
+
+    Parameters
+    ----------
+    reverse : whether it reads from the end to the beginning
+    x, lengths : names of what it reads, and of the sequences' lengths, empty for none
+    first : the names from `state_nodes`, or nothing, for zeros
+    """
+    make, D, n = require_onnx().helper.make_node, layer.directions, layer.num_layers
+    op, own = NODES[type(layer)]
+    options: dict[str, Any] = {"hidden_size": layer.hidden_size, **own}
+    options |= {"direction": DIRECTIONS[2 if D == 2 else reverse]}
     options |= {"activations": ["Relu"] * D} if isinstance(layer, ReluRNN) else {}
-    nodes, constants = [], {"shape": np.array([0, 0, -1])}
-    for k in range(layer.num_layers):
+    nodes, constants = [], {"joined": np.array([0, 0, -1])}
+    for k in range(n):
         runs = [to_run(layer, op, run) for run in layer.runs[k * D : (k + 1) * D]]
-        parts = {f"{key}{k}": np.stack([run[key] for run in runs]) for key in runs[0]}
+        parts = {f"{key}_l{k}": np.stack([run[key] for run in runs]) for key in runs[0]}
         W, R, B, *P = parts
-        states = [f"{name}{k}" for name in layer.state_names]
-        inputs = [x, W, R, B, "", "", "", *P] if P else [x, W, R, B]
+        state = [first[part][k] if first else "" for part in layer.state_names]
+        inputs = [x, W, R, B, lengths, *state, *P]
+        last, x = [f"{part}_l{k}" for part in layer.state_names], f"y_l{k}"
         nodes += [
-            make(op, inputs, [f"Y{k}", *states], f"{op}{k}", **options),
-            make("Transpose", [f"Y{k}"], [f"turned{k}"], perm=[0, 2, 1, 3]),
-            make("Reshape", [f"turned{k}", "shape"], [f"y{k}"]),
+            make(op, inputs, [f"Y_l{k}", *last], f"{op}{k}", **options),
+            make("Transpose", [f"Y_l{k}"], [f"turned_l{k}"], perm=[0, 2, 1, 3]),
+            make("Reshape", [f"turned_l{k}", "joined"], [x]),
         ]
-        x, constants = f"y{k}", constants | parts
-    for name in layer.state_names:
-        last = [f"{name}{k}" for k in range(layer.num_layers)]
-        nodes.append(make("Concat", last, [name], axis=0))
-    return nodes, constants, x
+        constants |= parts
+    for part in layer.state_names:
+        every = [f"{part}_l{k}" for k in range(n)]
+        nodes.append(make("Concat", every, [part], axis=0))
+    return nodes, constants
 
 
-def to_onnx(model: Recurrent | Regressor, path: str | os.PathLike[str]) -> None:
-    """Write a layer or a `Regressor` as an ONNX file, for any time and batch.
+def pool_nodes(
+    model: Classifier, y: str, ends: str, lengths: str
+) -> tuple[list[Any], dict[str, Array]]:
+    """Return the nodes of a classifier's pool, which end with ``pooled`` (B, D * H).
 
-    The file has the layer's dtype; ONNX Runtime runs recurrent nodes in float32 alone.
-    Its input is x, started from a state of zeros; its outputs are y and the parts of the
-    last state, in the shapes of this package.
+    Parameters
+    ----------
+    y, ends, lengths : names of the last layer's outputs, of its last hidden state, and of
+        the sequences' lengths, empty for none
+    """
+    helper = require_onnx().helper
+    make = helper.make_node
+    if model.pool == "last":
+        turn = make("Transpose", [ends], ["turned_ends"], perm=[1, 0, 2])
+        rows = {"rows": np.array([0, -1])}
+        return [turn, make("Reshape", ["turned_ends", "rows"], ["pooled"])], rows
+    if not lengths:
+        return [make("ReduceMean", [y], ["pooled"], axes=[0], keepdims=0)], {}
+    kind = helper.np_dtype_to_tensor_dtype(model.recurrent.dtype)
+    nodes = [
+        make("ReduceSum", [y, "first_axis"], ["total"], keepdims=0),
+        make("Cast", [lengths], ["steps"], to=kind),
+        make("Unsqueeze", ["steps", "last_axis"], ["column"]),
+        make("Div", ["total", "column"], ["pooled"]),
+    ]
+    return nodes, {"first_axis": np.array([0]), "last_axis": np.array([1])}
+
+
+def readout_nodes(linear: Linear, x: str) -> tuple[list[Any], dict[str, Array]]:
+    """Return the nodes of a linear readout, which end with ``read``, and its constants."""
+    make, (weight, bias) = require_onnx().helper.make_node, linear.params.values()
+    turned = np.ascontiguousarray(to_numpy(weight).T)
+    nodes = [
+        make("MatMul", [x, "weight"], ["product"]),
+        make("Add", ["product", "bias"], ["read"]),
+    ]
+    return nodes, {"weight": turned, "bias": to_numpy(bias)}
+
+
+def recurrent_of(model: Any) -> tuple[Recurrent, bool]:
+    """Return a model's recurrent layer, and whether it is `Reversed`; refuse others."""
+    read = isinstance(model, (Regressor, Classifier))
+    layer = model.recurrent if read else model
+    reverse = isinstance(layer, Reversed)
+    layer = layer.recurrent if reverse else layer
+    if type(layer) not in NODES:
+        names = ", ".join(kind.__name__ for kind in NODES)
+        raise TypeError(
+            f"to_onnx expected a layer {names}, or a Regressor or Classifier of one, got "
+            + " of ".join(dict.fromkeys([type(model).__name__, type(layer).__name__]))
+        )
+    return layer, reverse
+
+
+def model_nodes(
+    model: Any, lengths: str, state: bool
+) -> tuple[list[Any], dict[str, Array]]:
+    """Return the nodes of a whole model, from x to y or logits, and their constants.
+
+    Parameters
+    ----------
+    lengths, state : name of the lengths, empty for none; whether there is a first state
+    """
+    make, (layer, reverse) = require_onnx().helper.make_node, recurrent_of(model)
+    n, swap = layer.num_layers, {"perm": [1, 0, 2]}
+    nodes, constants, first = state_nodes(layer) if state else ([], {}, {})
+    x, y, out = "x", f"y_l{n - 1}", "y"
+    if layer.batch_first:
+        nodes, x = [*nodes, make("Transpose", ["x"], ["turned_x"], **swap)], "turned_x"
+    parts = [layer_nodes(layer, reverse, x, lengths, first)]
+    if isinstance(model, Classifier):
+        parts.append(pool_nodes(model, y, f"h_l{n - 1}", lengths))
+        y, out = "pooled", "logits"
+    if isinstance(model, (Regressor, Classifier)):
+        parts.append(readout_nodes(model.linear, y))
+        y = "read"
+    for more, arrays in parts:
+        nodes, constants = nodes + more, constants | arrays
+    turn = make("Transpose", [y], [out], **swap) if layer.batch_first else None
+    return [*nodes, turn or make("Identity", [y], [out])], constants
+
+
+def interface(
+    model: Any, layer: Recurrent, lengths: bool, state: bool
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Return the shapes of a file's inputs and of its outputs by name.
+
+    Axes of any size have names in place of numbers. Arguments are those of `to_onnx`.
+    """
+    axes = ["batch", "time"] if layer.batch_first else ["time", "batch"]
+    whole = [len(layer.runs), "batch", layer.hidden_size]
+    inputs = {"x": [*axes, layer.input_size]} | ({"lengths": ["batch"]} if lengths else {})
+    inputs |= {f"{part}0": whole for part in layer.state_names if state}
+    width = layer.directions * layer.hidden_size
+    if isinstance(model, (Regressor, Classifier)):
+        width = model.linear.output_size
+    classifies = isinstance(model, Classifier)
+    y = {"logits": ["batch", width]} if classifies else {"y": [*axes, width]}
+    return inputs, y | {part: whole for part in layer.state_names}
+
+
+def make_graph(
+    nodes: list[Any], constants: Mapping[str, Array],
+    inputs: Mapping[str, list[Any]], outputs: Mapping[str, list[Any]], dtype: Any,
+) -> Any:
+    """Return nodes and their constants as an ONNX model with inputs and outputs by shape.
+
+    All are of the dtype given but the input ``lengths``, which is int32.
+    """
+    onnx = require_onnx()
+    kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+
+    def declared(shapes: Mapping[str, list[Any]]) -> list[Any]:
+        kinds = {name: kind for name in shapes} | {"lengths": onnx.TensorProto.INT32}
+        value = onnx.helper.make_tensor_value_info
+        return [value(name, kinds[name], shape) for name, shape in shapes.items()]
+
+    tensors = [onnx.numpy_helper.from_array(a, name) for name, a in constants.items()]
+    ends = declared(inputs), declared(outputs)
+    graph = onnx.helper.make_graph(nodes, "lstm", *ends, tensors)
+    opset = onnx.helper.make_opsetid("", OPSET)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+
+
+def to_onnx(
+    model: Recurrent | Reversed | Regressor | Classifier, path: str | os.PathLike[str], *,
+    lengths: bool = False, state: bool = False,
+) -> None:
+    """Write a layer or a model as an ONNX file, for any time and batch.
+
+    The file computes what the model does in evaluation: there is no dropout in it. It has
+    the layer's dtype; ONNX Runtime runs recurrent nodes in float32 alone.
+
+    Parameters
+    ----------
+    lengths : give the file an input of that name, int32 (B,); without it every sequence
+        has all T steps
+    state : give it inputs h0, and for an LSTM c0; without them it starts from zeros
+
+    Notes
+    -----
+    The first input is ``x``. The outputs are ``y``, or ``logits`` of a classifier, and the
+    last state, ``h`` and for an LSTM ``c``. All have the shapes that the model itself takes
+    and returns; states are (num_layers * D, B, H).
 
     Raises
     ------
     TypeError
-        If the model is neither, or has zoneout, for which ONNX has no node.
+        If the model is of another kind, or its layer one that ONNX has no node for.
     """
-    onnx = require_onnx()
-    layer = model.recurrent if isinstance(model, Regressor) else model
-    if not isinstance(layer, Recurrent):
-        raise TypeError(
-            f"to_onnx expected a recurrent layer or a Regressor, got {type(model).__name__}"
-        )
-    if isinstance(layer, ZoneoutLSTM):
-        raise TypeError("to_onnx expected a layer without zoneout, got ZoneoutLSTM")
-    make, swap = onnx.helper.make_node, {"perm": [1, 0, 2]}
-    first = [make("Transpose", ["x"], ["x0"], **swap)] if layer.batch_first else []
-    nodes, constants, y = layer_nodes(layer, "x0" if first else "x")
-    features = layer.directions * layer.hidden_size
-    if isinstance(model, Regressor):
-        weight, bias = (to_numpy(model.linear.params[k]) for k in ("weight", "bias"))
-        constants |= {"weight": np.ascontiguousarray(weight.T), "bias": bias}
-        nodes += [make("MatMul", [y, "weight"], ["product"]),
-                  make("Add", ["product", "bias"], ["read"])]  # fmt: skip
-        y, features = "read", len(bias)
-    last = make("Transpose", [y], ["y"], **swap) if layer.batch_first else None
-    nodes.append(last or make("Identity", [y], ["y"]))
-    graph = make_graph(layer, [*first, *nodes], constants, features)
+    onnx, (layer, _) = require_onnx(), recurrent_of(model)
+    nodes, constants = model_nodes(model, "lengths" if lengths else "", state)
+    inputs, outputs = interface(model, layer, lengths, state)
+    graph = make_graph(nodes, constants, inputs, outputs, layer.dtype)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
-
-
-def make_graph(
-    layer: Recurrent, nodes: list[Any], constants: dict[str, Array], features: int
-) -> Any:
-    """Return nodes and their constants as an ONNX model with inputs and outputs."""
-    onnx = require_onnx()
-    axes = ["batch", "time"] if layer.batch_first else ["time", "batch"]
-    kind = onnx.helper.np_dtype_to_tensor_dtype(layer.dtype)
-    value = onnx.helper.make_tensor_value_info
-    state = [len(layer.runs), "batch", layer.hidden_size]
-    graph = onnx.helper.make_graph(
-        nodes, "lstm",
-        [value("x", kind, [*axes, layer.input_size])],
-        [value("y", kind, [*axes, features])]
-        + [value(name, kind, state) for name in layer.state_names],
-        [onnx.numpy_helper.from_array(a, name) for name, a in constants.items()],
-    )  # fmt: skip
-    opset = onnx.helper.make_opsetid("", OPSET)
-    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)

@@ -102,6 +102,26 @@ def test_a_classifier_of_padded_sequences_learns_the_same_on_the_device(cupy, po
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-10)
 
 
+def test_a_reversed_layer_learns_the_same_on_the_device_and_is_kept(cupy, tmp_path):
+    rng = np.random.default_rng(0)
+    x, labels, lengths = rng.normal(size=(5, 6, 2)), rng.integers(3, size=6), rng.integers(1, 6, size=6)
+    losses = []
+    for device in ("cpu", "cuda"):
+        on = lambda a: lstm.to_device(a, device)  # noqa: B023, E731
+        layer = lstm.Reversed(lstm.PeepholeLSTM(2, 4, num_layers=2, dropout=0.3, rng=0, dtype=np.float64, device="cpu"))
+        model = lstm.Classifier(layer, 3, rng=1)
+        lstm.move_model(model, device)
+        history = lstm.fit(model, on(x), on(labels), lstm.Adam(model.params, 0.01), epochs=3,
+                           lengths=lengths, loss=lstm.cross_entropy)  # fmt: skip
+        losses.append(history.loss)
+        assert layer.device == layer.recurrent.device == device
+        lstm.save(model, tmp_path / "m")
+        again = lstm.load(tmp_path / "m", "cpu")
+        for name, p in model.params.items():
+            np.testing.assert_array_equal(again.params[name], lstm.to_numpy(p))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+
+
 def test_tokens_are_learned_the_same_on_the_device(cupy):
     rng = np.random.default_rng(0)
     x, y, lengths = rng.integers(5, size=(6, 4)), rng.integers(5, size=(6, 4)), [6, 2, 5, 3]

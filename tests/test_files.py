@@ -114,6 +114,13 @@ def refused(path, kind="model"):
     return message.removeprefix(f"{path}: ")
 
 
+def test_a_missing_file_is_named_with_what_was_expected(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        files.read_arrays(tmp_path / "x", "checkpoint")
+    assert (error.value.errno, error.value.filename) == (2, str(tmp_path / "x"))
+    assert error.value.strerror == "expected a checkpoint of this package, got no file of this name"
+
+
 def test_each_wrong_file_is_named_with_what_is_wrong(tmp_path):
     path = tmp_path / "x"
     assert refused(written(path, version=2)) == (

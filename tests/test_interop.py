@@ -12,31 +12,77 @@ from hypothesis import strategies as st
 
 import lstm
 from lstm import files, interop
+from lstm.layers import Layer
+from lstm.model import Model
 from lstm.training import evaluating
 from test_torch import OPTIONS, TOLERANCE, stored, to_package
 
-MODELS = {
+TORCH = {  # models of layers that PyTorch has too
     "LSTM": lambda: lstm.LSTM(2, 3, rng=0, forget_bias=0.5, dropout=0.25, num_layers=2),
     "LSTM64": lambda: lstm.LSTM(2, 3, rng=0, dtype=np.float64, bias=False),
     "GRU": lambda: lstm.GRU(2, 3, rng=0, num_layers=3, bidirectional=True),
     "GRU without bias": lambda: lstm.GRU(2, 3, rng=0, bias=False, batch_first=True),
     "RNN": lambda: lstm.RNN(1, 1, rng=0, stateful=True, bidirectional=True),
+    "ReluRNN": lambda: lstm.ReluRNN(2, 3, rng=0, num_layers=2, dropout=0.5),
     "Linear": lambda: lstm.Linear(3, 2, rng=0, dtype=np.float64),
+    "Embedding": lambda: lstm.Embedding(5, 2, rng=0, dtype=np.float64),
+    "Dropout": lambda: lstm.Dropout(0.25, rng=0),
     "Regressor": lambda: lstm.Regressor(lstm.GRU(2, 3, rng=0, bidirectional=True), 4, rng=1),
     "LSTMRegressor": lambda: lstm.LSTMRegressor(2, 3, 1, rng=0, num_layers=2, dropout=0.1),
     "Classifier": lambda: lstm.Classifier(lstm.RNN(2, 3, rng=0), 4, pool="mean", rng=1),
     "LSTMClassifier": lambda: lstm.LSTMClassifier(2, 3, 5, rng=0, dtype=np.float64),
-}
+    "Sequential": lambda: lstm.Sequential(
+        layers=lstm.Embedding(5, 2, rng=0), device=lstm.Dropout(0.5), recurrent=lstm.LSTM(2, 3, rng=1),
+        a=lstm.GRU(3, 2, rng=2, bidirectional=True)),  # in an order that is not the alphabet's
+    "Sequential of one": lambda: lstm.Sequential(**{"class": lstm.Linear(2, 2, rng=0)}),
+}  # fmt: skip
+OTHERS = {
+    "PeepholeLSTM": lambda: lstm.PeepholeLSTM(2, 3, rng=0, num_layers=2, forget_bias=2.0),
+    "CoupledLSTM": lambda: lstm.CoupledLSTM(2, 3, rng=0, bidirectional=True),
+    "CoupledLSTM without bias": lambda: lstm.CoupledLSTM(2, 3, rng=0, bias=False, stateful=True),
+    "ZoneoutLSTM": lambda: lstm.ZoneoutLSTM(2, 3, rng=0, zoneout_h=0.25, zoneout_c=0.125, num_layers=2, dropout=0.5),
+    "ResetFirstGRU": lambda: lstm.ResetFirstGRU(2, 3, rng=0, dtype=np.float64, num_layers=2, dropout=0.1),
+    "Reversed": lambda: lstm.Reversed(lstm.PeepholeLSTM(2, 3, rng=0, num_layers=2, batch_first=True)),
+    "Regressor of another": lambda: lstm.Regressor(lstm.Reversed(lstm.GRU(2, 3, rng=0)), 2, rng=1),
+    "Classifier of another": lambda: lstm.Classifier(lstm.ResetFirstGRU(2, 3, rng=0), 4, rng=1),
+    "Sequential of others": lambda: lstm.Sequential(
+        z=lstm.Reversed(lstm.CoupledLSTM(2, 3, rng=0)), b=lstm.Dropout(0.1), a=lstm.PeepholeLSTM(3, 2, rng=1),
+        linear=lstm.Linear(2, 4, rng=2)),
+}  # fmt: skip
+MODELS = TORCH | OTHERS
+
+
+def made(name):
+    """A model, none of its parameters zero."""
+    model, rng = MODELS[name](), np.random.default_rng(3)
+    for p in model.params.values():
+        p[...] = rng.normal(size=p.shape)
+    return model
 
 
 @pytest.fixture(params=MODELS)
 def model(request):
-    """A model of every class, none of its parameters zero."""
-    made = MODELS[request.param]()
-    rng = np.random.default_rng(3)
-    for p in made.params.values():
-        p[...] = rng.normal(size=p.shape)
-    return made
+    """A model of every class."""
+    return made(request.param)
+
+
+@pytest.fixture(params=TORCH)
+def torch_model(request):
+    """A model of layers that PyTorch has too."""
+    return made(request.param)
+
+
+def answer(model):
+    """All that a model returns in evaluation, for random input, as one flat list of arrays."""
+    first, rng = next(iter(model.layers.values())), np.random.default_rng(0)
+    tokens, size = isinstance(first, lstm.Embedding), getattr(first, "input_size", 2)
+    x = rng.integers(0, 5, size=(4, 3)) if tokens else rng.normal(size=(4, 3, size))
+    found, flat = [], [model(x)]
+    while flat:
+        part = flat.pop(0)
+        found += [] if part is None or isinstance(part, tuple) else [part]
+        flat += part if isinstance(part, tuple) else []
+    return found
 
 
 def same(a, b):
@@ -70,19 +116,19 @@ def test_pytorchs_weights_give_pytorchs_outputs(kind, number, options, given, bi
     assert list(back) == list(state)  # in PyTorch's order
 
 
-def test_there_and_back_is_exact(model):
-    state, other = lstm.torch_state_dict(model), copy.deepcopy(model)
+def test_there_and_back_is_exact(torch_model):
+    state, other = lstm.torch_state_dict(torch_model), copy.deepcopy(torch_model)
     for p in other.params.values():
         p[...] = 9
     lstm.load_torch_state_dict(other, state)
-    assert same(model, other)
+    assert same(torch_model, other)
 
 
-def test_second_biases_are_zero_but_for_the_grus(model):
-    for name, array in lstm.torch_state_dict(model).items():
+def test_second_biases_are_zero_but_for_the_grus(torch_model):
+    for name, array in lstm.torch_state_dict(torch_model).items():
         if "bias_hh" in name:
-            blocks = array.reshape(-1, getattr(model, "recurrent", model).hidden_size)
-            extra = model.params.get(name.replace("bias_hh_", "bias_hn_"))
+            extra = torch_model.params.get(name.replace("bias_hh_", "bias_hn_"))
+            blocks = array if extra is None else array.reshape(3, len(extra))
             if extra is not None:
                 np.testing.assert_array_equal(blocks[2], extra)
                 blocks = blocks[:2]
@@ -127,6 +173,14 @@ def test_float64_weights_are_cast_and_integers_refused():
         "load_torch_state_dict expected other arrays; "
         "different: weight int64 (1, 2) instead of float32 (1, 2)"
     )
+
+
+def test_names_of_a_row_of_layers_and_of_an_embedding_are_pytorchs():
+    assert {k: a.shape for k, a in lstm.torch_state_dict(lstm.Embedding(5, 2)).items()} == {"weight": (5, 2)}
+    row = lstm.Sequential(words=lstm.Embedding(5, 2), drop=lstm.Dropout(), cell=lstm.LSTM(2, 3))
+    assert list(lstm.torch_state_dict(row)) == [
+        "words.weight", "cell.weight_ih_l0", "cell.weight_hh_l0", "cell.bias_ih_l0", "cell.bias_hh_l0",
+    ]  # fmt: skip
 
 
 def test_whatever_numpy_can_read_is_taken_as_a_tensor():
@@ -193,14 +247,23 @@ def test_a_model_comes_back_as_it_was(model, tmp_path):
     other = lstm.load(str(path))
     assert type(other) is type(model) and same(model, other)
     assert interop.configuration(other) == interop.configuration(model)
-    x = np.random.default_rng(0).normal(size=(4, 3, getattr(model, "recurrent", model).input_size))
+    assert list(other.layers) == list(model.layers)  # in the order of the computation
     with evaluating(model), evaluating(other):
-        np.testing.assert_array_equal(model(x)[0], other(x)[0])
+        for a, b in zip(answer(model), answer(other), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_a_file_holds_what_pytorch_reads(model, tmp_path):
-    lstm.save(model, tmp_path / "m")
-    arrays, state = safetensors.numpy.load_file(tmp_path / "m"), lstm.torch_state_dict(model)
+def test_every_public_layer_and_model_is_among_those_that_come_back():
+    public = {name: getattr(lstm, name) for name in lstm.__all__}
+    kinds = {k for k in public.values() if isinstance(k, type) and issubclass(k, Layer | Model)}
+    assert {type(make()) for make in MODELS.values()} == kinds
+    assert {getattr(lstm, name) for name in interop.CLASSES} == kinds
+    assert len(interop.CLASSES) == len(kinds) > 14
+
+
+def test_a_file_holds_what_pytorch_reads(torch_model, tmp_path):
+    lstm.save(torch_model, tmp_path / "m")
+    arrays, state = safetensors.numpy.load_file(tmp_path / "m"), lstm.torch_state_dict(torch_model)
     assert arrays.keys() == state.keys()
     assert all(np.array_equal(array, state[name]) for name, array in arrays.items())
 
@@ -211,15 +274,47 @@ def test_saving_twice_gives_the_same_bytes(model, tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_another_class_is_not_saved(tmp_path):
+def test_what_is_no_model_of_the_package_is_not_saved(tmp_path):
     class Mine(lstm.LSTM):
         pass
 
-    with pytest.raises(TypeError, match="^expected a model of class LSTM, GRU, .*, got Mine; the weights"):
-        lstm.save(Mine(1, 2), tmp_path / "m")
-    with pytest.raises(TypeError, match="got Dropout"):
-        lstm.save(lstm.Dropout(0.5), tmp_path / "m")
+    refused = [Mine(1, 2), lstm.Regressor(Mine(1, 2), 1), lstm.Sequential(a=Mine(1, 2)), 3, None, np.ones(2), lstm.LSTM]
+    names = ["Mine", "Mine", "Mine", "int", "NoneType", "ndarray", "type"]
+    for other, name in zip(refused, names, strict=True):
+        with pytest.raises(TypeError) as error:
+            lstm.save(other, tmp_path / "m")
+        expected = f"save expected a layer or model of class {', '.join(interop.CLASSES)}, got {name}"
+        assert str(error.value) == expected
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_of_the_same_name_is_another(tmp_path):
+    LSTM = type("LSTM", (lstm.LSTM,), {})
+    with pytest.raises(TypeError, match="^save expected a layer or model of class .*, got LSTM$"):
+        lstm.save(LSTM(1, 2), tmp_path / "m")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "nothing.safetensors"
+    with pytest.raises(FileNotFoundError) as error:
+        lstm.load(path)
+    assert str(error.value) == (
+        f"[Errno 2] expected a model of this package, got no file of this name: {str(path)!r}"
+    )
+    assert error.value.filename == str(path)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layers_that_pytorch_lacks_have_no_names_there(name):
+    model = MODELS[name]()
+    got = next(type(k).__name__ for k in model.layers.values() if type(k).__name__ not in interop.TORCH)
+    names, before = ", ".join(interop.TORCH), copy.deepcopy(model.params)
+    for function, arguments in ((lstm.torch_state_dict, ()), (lstm.load_torch_state_dict, ({},))):
+        with pytest.raises(TypeError) as error:
+            function(model, *arguments)
+        owner = function.__name__
+        assert str(error.value) == f"{owner} expected layers that torch.nn has ({names}), got {got}"
+    assert all(np.array_equal(p, before[k]) for k, p in model.params.items())
 
 
 def lie(path, change):
@@ -238,8 +333,7 @@ def lie(path, change):
 def test_a_lying_file_is_named_with_its_lie(tmp_path):
     path, change = tmp_path / "m", lambda **new: lambda found, _: found.update(new)
     assert lie(path, change(**{"class": "Popen"})) == (
-        "expected class as one of LSTM, GRU, RNN, Linear, Regressor, LSTMRegressor, "
-        "Classifier, LSTMClassifier, got 'Popen'"
+        f"expected class as one of {', '.join(interop.CLASSES)}, got 'Popen'"
     )
     assert lie(path, change(input_size=3)) == (
         "the model expected other arrays; different: "
@@ -267,7 +361,21 @@ def test_a_lying_file_is_named_with_its_lie(tmp_path):
     assert "expected at least 1000000000000" in lie(path, lambda *_: big)
     inner = {"class": "Regressor", "recurrent": {**big, "hidden_size": 10**9}, "output_size": 1}
     outer = {"class": "Regressor", "recurrent": inner, "output_size": 1}
-    assert lie(path, lambda *_: outer) == "the model expected input_size as an int, got None"
+    assert "expected at least" in lie(path, lambda *_: outer)
+    assert "expected at least" in lie(path, lambda *_: {"class": "Sequential", "layers": [["a", big]]})
+    tokens = {"class": "Embedding", "num_embeddings": 10**9, "embedding_size": 10**9, "dtype": "float32"}
+    for layers in ([["a", tokens]], [["b", {"class": "Dropout", "p": 0.5}], ["a", {**tokens, "p": 0.5}]]):
+        found = {"class": "Sequential", "layers": layers}
+        assert lie(path, lambda *_: found) == f"expected at least {10**18} numbers by its sizes, got 88"  # noqa: B023
+    reverse = {"class": "Reversed", "recurrent": {"class": "LSTM", "input_size": 1, "hidden_size": 10**9}}
+    deep = {"class": "Classifier", "recurrent": reverse, "classes": 10**10, "pool": "mean"}
+    assert lie(path, lambda *_: deep).startswith(f"expected at least {10**9 * (1 + 10**9 + 10**10)} numbers")
+    part = {"class": "Dropout", "p": 0.5}
+    for layers in ([["a", part], ["a", part]], 3, [3], [["a"]], [[["a"], part]], {}, [["class", 3]], [["a.b", part]]):
+        lie(path, lambda *_: {"class": "Sequential", "layers": layers})  # noqa: B023
+    lie(path, lambda *_: {"class": "Sequential", "layers": [["a", part]], "recurrent": part})
+    for extra in ({"dtype": "float64"}, {"p": 1.0}, {"p": "x"}, {"device": "cpu"}, {"rng": 1}, {"layers": []}):
+        lie(path, lambda *_: {**part, **extra})  # noqa: B023
     files.write_arrays(path, {}, "model", {})
     with pytest.raises(ValueError, match="expected a configuration, got None$"):
         lstm.load(path)
@@ -277,12 +385,12 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
     | st.sampled_from([*interop.CLASSES, "float32", "float64", "mean"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
-        st.sampled_from(["class", "recurrent", "input_size", "dtype"]), inner, max_size=3),
+        st.sampled_from(["class", "recurrent", "layers", "input_size", "dtype"]), inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
 
 
-@given(key=st.sampled_from([*interop.configuration(MODELS["LSTMRegressor"]()), "recurrent", "classes"]),
+@given(key=st.sampled_from([*interop.configuration(MODELS["LSTMRegressor"]()), "recurrent", "layers", "classes"]),
        value=VALUES)  # fmt: skip
 def test_any_change_of_a_configuration_is_refused_or_changes_nothing(tmp_path_factory, key, value):
     model, path = MODELS["LSTMRegressor"](), tmp_path_factory.mktemp("lie") / "m"

@@ -16,7 +16,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
-    for name in ("files", "interop", "checkpoints", "onnx", "keras")
+    for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction")
 }
 
 FAULTS = {
@@ -146,6 +146,22 @@ FAULTS = {
     "peepholes in the file's order": ("onnx.py", 'parts["P"].reshape(3, H)[[0, 2, 1]]', 'parts["P"].reshape(3, H)'),
     "the place of the reset ignored": ("onnx.py", 'if options.get("linear_before_reset", 0) else', "if True else"),
     "directions that are not turned": ("onnx.py", "perm=[0, 2, 1, 3]", "perm=[0, 1, 2, 3]"),
+    "a class of our own written as its base": ("onnx.py", "if type(layer) not in NODES:", "if not isinstance(layer, Recurrent):"),
+    "a reversed layer written forward": ("onnx.py", "DIRECTIONS[2 if D == 2 else reverse]", "DIRECTIONS[2 if D == 2 else 0]"),
+    "a reverse node read forward": ("onnx.py", 'return Reversed(layer) if options["direction"] == "reverse" else layer', "return layer"),
+    "lengths that the second layer does not get": (
+        "onnx.py", "inputs = [x, W, R, B, lengths, *state, *P]", 'inputs = [x, W, R, B, lengths if k == 0 else "", *state, *P]'),
+    "first states in another order": ("onnx.py", "first[part][k] if first", "first[part][-1 - k] if first"),
+    "a mean over the padded steps in a file": ("onnx.py", "if not lengths:\n", "if True:\n"),
+    "a pool of the wrong layer in a file": (
+        "onnx.py", 'pool_nodes(model, y, f"h_l{n - 1}", lengths)', 'pool_nodes(model, y, "h_l0", lengths)'),
+    "a readout that is not turned": ("onnx.py", "np.ascontiguousarray(to_numpy(weight).T)", "to_numpy(weight)"),
+    "turned around with its padding": ("direction.py", "y, state = self.recurrent(self.turned(x, lengths)", "y, state = self.recurrent(self.turned(x, None)"),
+    "an answer that is not turned back": ("direction.py", "return self.turned(y, lengths), state", "return y, state"),
+    "a gradient that is not turned": ("direction.py", "self.recurrent.backward(self.turned(dy, lengths), dstate)", "self.recurrent.backward(dy, dstate)"),
+    "traces in the order of reading": ("direction.py", "reverse(a, lengths).copy() for a", "a.copy() for a"),
+    "parameters of the wrapper alone": ("direction.py", 'if name == "recurrent":\n            super()', 'if name in ("recurrent", "params"):\n            super()'),
+    "a reversed layer pooled at the end of time": ("direction.py", "from_end = True", "from_end = False"),
     "Keras' GRU in our order": ("keras.py", "UPDATE_FIRST = (1, 0, 2)", "UPDATE_FIRST = (0, 1, 2)"),
     "Keras' extra bias merged": ("keras.py", "b_hh * (np.arange(3 * H) < 2 * H)", "b_hh"),
     "Keras' directions exchanged": ("keras.py", "part = weights[d * count // D : (d + 1) * count // D]",
@@ -158,6 +174,15 @@ FAULTS = {
         "vars(next(iter(model.layers.values())))['params'][name.split('.')[-1]] = params[name]"),
     "stale gradients after loading": ("interop.py", "        layer.forget()\n", "        pass\n"),
     "a class of the file's choice": ("interop.py", "if configuration(model) != found:", "if False:"),
+    "a row of layers in the alphabet's order": (
+        "interop.py", "for k, part in model.layers.items()]}", "for k, part in sorted(model.layers.items())]}"),
+    "an option that is forgotten": ("interop.py", '"zoneout_h", ', ""),
+    "a class that is not kept": ("interop.py", '"ZoneoutLSTM", ', ""),
+    "PyTorch's names for what it lacks": ("interop.py", "if not is_one_of(layer, TORCH):", "if False:"),
+    "another class of the same name": ("interop.py", ' and getattr(import_module("lstm"), kind.__name__) is kind', ""),
+    "a row of layers that is not weighed": ("interop.py", "return max(least, inside)", "return least"),
+    "a missing file without its name": (
+        "files.py", "raise FileNotFoundError(error.errno, missing, str(path)) from error", "raise"),
     "a file written in place": ("files.py", "temporary = path.with_name(f\".{path.name}.{os.getpid()}.tmp\")", "temporary = path"),
     "a write that is not yet on the disk": ("files.py", "            os.fsync(file.fileno())\n", ""),
     "a newer format read": ("files.py", "if version > VERSION:", "if False:"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import venv
 import zipfile
 from email import message_from_bytes
 from importlib.util import find_spec
@@ -15,34 +18,52 @@ from packaging.requirements import Requirement
 
 from weave import ROOT
 
+PIP = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--no-input"]
+OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index"]
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Run a command, which must not fail; return what it prints."""
+    made = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return made.stdout
+
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    """Build the wheel from a copy of the tree, in which nothing is left behind; return its root."""
-    folder = tmp_path_factory.mktemp("wheel")
-    tree = folder / "tree"
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the tree, so that nothing is left behind in it; return the copy."""
+    tree = tmp_path_factory.mktemp("source") / "tree"
     tree.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tree)
     for name in ("lstm", "tests", "book"):  # the last two must not get in
         shutil.copytree(
             ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb")
         )
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "-q",
-        "-w",
-    ]
-    made = subprocess.run([*command, folder, tree], capture_output=True, text=True)
-    assert made.returncode == 0, made.stdout + made.stderr
+    return tree
+
+
+def build_wheel(source: Path, folder: Path) -> zipfile.Path:
+    """Build a wheel from a tree or a source archive, without a network; return its root."""
+    run(*PIP, "wheel", *OFFLINE, "-w", folder, source)
     (file,) = folder.glob("*.whl")
     return zipfile.Path(file)
+
+
+@pytest.fixture(scope="module")
+def archive(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive from the tree; return it."""
+    folder = tmp_path_factory.mktemp("archive")
+    code = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    run(sys.executable, "-c", code, folder, cwd=tree)
+    (file,) = folder.glob("*.tar.gz")
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    """Build the wheel from the tree; return its root."""
+    return build_wheel(tree, tmp_path_factory.mktemp("wheel"))
 
 
 def names(wheel: zipfile.Path) -> set[str]:
@@ -81,37 +102,83 @@ def test_the_version_is_said_once(wheel: zipfile.Path) -> None:
     import lstm
 
     assert dict(metadata(wheel))["Version"] == lstm.__version__
-    changes = (ROOT / "CHANGELOG.md").read_text()
-    assert changes.partition("\n## ")[2].startswith(f"{lstm.__version__}\n")
+    headings = re.findall("^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    released = [name for name in headings if not name.endswith(", not yet released")]
+    assert released[0] == lstm.__version__
+
+
+def test_the_archive_holds_the_package_and_what_it_says(archive: Path) -> None:
+    import lstm
+
+    top = f"lstm_from_scratch-{lstm.__version__}"
+    with tarfile.open(archive) as files:
+        held = {f.name for f in files if f.isfile() and ".egg-info/" not in f.name}
+    about = ["pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "PKG-INFO"]
+    inside = [f"lstm/{path.name}" for path in (ROOT / "lstm").iterdir() if path.is_file()]
+    assert held == {f"{top}/{name}" for name in (*about, "setup.cfg", *inside)}
+
+
+def test_a_wheel_of_the_archive_is_that_of_the_tree(
+    archive: Path, wheel: zipfile.Path, tmp_path: Path
+) -> None:
+    other, held = build_wheel(archive, tmp_path), sorted(wheel.root.namelist())
+    assert sorted(other.root.namelist()) == held
+    for name in held:  # folders are no entries; RECORD may list the files in another order
+        if not name.endswith(("/", "/RECORD")):
+            assert other.root.read(name) == wheel.root.read(name), name
 
 
 USE = """
-import sys
-sys.path[:0] = [{site!r}, {numpy!r}]
+import importlib.metadata, sys
+sys.path[:0] = {paths!r}
 import lstm
 assert lstm.__file__.startswith({site!r}), lstm.__file__
+assert importlib.metadata.version("lstm-from-scratch") == lstm.__version__
 years, numbers = lstm.sunspots()
 vowels, _ = lstm.japanese_vowels()
 train, test = lstm.sine_task()
-y, (h, c) = lstm.LSTMRegressor(1, 4, 1, rng=0)(test.x)
+model = lstm.LSTMRegressor(1, 4, 1, rng=0)
+lstm.fit(model, train.x, train.y, lstm.Adam(model.params), epochs=1, bptt_length=50)
+y, (h, c) = model(test.x)
 print(lstm.__version__, numbers.shape, vowels.x.shape, y.shape)
+try:
+    lstm.save(model, "model")
+except ImportError as error:
+    print(error)
 """
+USED = "(309,) (26, 270, 12) (1000, 1, 1)\nfiles of weights need safetensors: run `pip install safetensors`\n"
+
+
+def link_numpy(site: Path) -> None:
+    """Put this environment's NumPy, and nothing else of it, into a folder of packages."""
+    site.mkdir(exist_ok=True)
+    numpy = Path(find_spec("numpy").origin).parent  # type: ignore[union-attr, arg-type]
+    for folder in (numpy, numpy.with_name("numpy.libs")):
+        if folder.exists():
+            (site / folder.name).symlink_to(folder)
 
 
 def test_it_runs_where_only_numpy_is(wheel: zipfile.Path, tmp_path: Path) -> None:
-    wheel.root.extractall(tmp_path / "site")
-    numpy = Path(find_spec("numpy").origin).parent  # type: ignore[union-attr, arg-type]
-    (tmp_path / "numpy_only").mkdir()
-    for folder in (numpy, numpy.with_name("numpy.libs")):
-        if folder.exists():
-            (tmp_path / "numpy_only" / folder.name).symlink_to(folder)
-    code = USE.format(site=str(tmp_path / "site"), numpy=str(tmp_path / "numpy_only"))
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
-    )
     import lstm
 
-    assert result.stdout == f"{lstm.__version__} (309,) (26, 270, 12) (1000, 1, 1)\n", result.stderr
+    site, numpy = tmp_path / "site", tmp_path / "numpy_only"
+    wheel.root.extractall(site)
+    link_numpy(numpy)
+    code = USE.format(site=str(site), paths=[str(site), str(numpy)])
+    assert run(sys.executable, "-I", "-S", "-c", code) == f"{lstm.__version__} {USED}"
+
+
+def test_the_archive_installs_into_an_environment_of_its_own(archive: Path, tmp_path: Path) -> None:
+    import lstm
+
+    venv.create(tmp_path / "env")
+    run(*PIP, "install", *OFFLINE, "--ignore-installed", "--prefix", tmp_path / "env", archive)
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    assert {path.name.partition("-")[0] for path in site.iterdir()} == {"lstm", "lstm_from_scratch"}
+    link_numpy(site)
+    code = USE.format(site=str(site), paths=[])
+    python = tmp_path / "env/bin/python"
+    assert run(python, "-I", "-c", code, cwd=tmp_path) == f"{lstm.__version__} {USED}"
 
 
 LOADED = """
@@ -125,7 +192,4 @@ print(*sorted(new - {'numpy'}))
 
 
 def test_import_loads_no_other_library() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LOADED], capture_output=True, text=True, cwd=ROOT
-    )
-    assert result.stdout == "lstm\n", result.stdout + result.stderr
+    assert run(sys.executable, "-c", LOADED, cwd=ROOT) == "lstm\n"
