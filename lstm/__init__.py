@@ -26,7 +26,7 @@ from .training import evaluate, fit
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .interop import load, load_torch_state_dict, save, torch_state_dict
-    from .tuning import rate_range_test
+    from .tuning import rate_before_rise, rate_range_test
     from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
 __version__ = "0.2.0"
@@ -67,6 +67,7 @@ __all__ = [
     "mean_squared_error",
     "move_model",
     "pad",
+    "rate_before_rise",
     "rate_range_test",
     "resolve_device",
     "save",
@@ -84,7 +85,7 @@ __all__ = [
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
-    "tuning": ("rate_range_test",),
+    "tuning": ("rate_before_rise", "rate_range_test"),
     "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
 }
 

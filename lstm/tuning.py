@@ -54,3 +54,32 @@ def rate_range_test(
             history=history, **options)
     losses[: len(history.loss)] = history.loss
     return losses
+
+
+def rate_before_rise(rates: Sequence[float], losses: Array, rise: float = 1.5) -> float:
+    """Return the rate with the lowest loss before the losses first rise.
+
+    Parameters
+    ----------
+    rates, losses : of a `rate_range_test`
+    rise : a loss above this many times the lowest so far is one that has risen, above 1
+
+    Raises
+    ------
+    ValueError
+        If the first loss is not finite: there is no rate low enough in the test.
+    """
+    losses = np.asarray(losses, float)
+    if not 1 < rise < math.inf:
+        raise ValueError(
+            f"rate_before_rise expected rise above 1 and finite, got {rise!r}"
+        )
+    if losses.shape != (len(rates),) or not losses.size or not np.isfinite(losses[0]):
+        raise ValueError(
+            "rate_before_rise expected a loss for each rate, the first one finite, "
+            f"got {losses.tolist()} for {len(rates)} rates"
+        )
+    lowest = np.minimum.accumulate(losses)
+    risen = np.flatnonzero(~(losses <= rise * lowest))  # NaN has risen too
+    end = risen[0] if len(risen) else len(losses)
+    return float(rates[int(np.argmin(losses[:end]))])

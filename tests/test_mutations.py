@@ -16,7 +16,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
-    for name in ("files", "interop", "checkpoints", "onnx", "keras")
+    for name in ("files", "interop", "checkpoints", "onnx", "keras", "tuning")
 }
 
 FAULTS = {
@@ -131,6 +131,11 @@ FAULTS = {
     "best weights that are not copied": ("checkpoints.py", "p.copy() for name, p in model", "p for name, p in model"),
     "an equal loss taken for a better one": ("checkpoints.py", "if value < self.best:", "if value <= self.best:"),
     "old checkpoints pile up": ("checkpoints.py", "*self.files()[: -self.keep], ", ""),
+    "a range test on the model itself": ("tuning.py", "copy.deepcopy(model), History()", "model, History()"),
+    "a range test at one rate": (
+        "tuning.py", "schedule=rates.__getitem__", "schedule=lambda epoch: rates[0]"),
+    "a rise above the last loss alone": ("tuning.py", "np.minimum.accumulate(losses)", "np.append(losses[0], losses[:-1])"),
+    "a loss that falls again after a rise": ("tuning.py", "losses[:end]", "losses"),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lstm import LSTM, SGD, Adam, Dropout, LSTMRegressor, Regressor, mean_squared_error
-from lstm.tuning import rate_range_test
+from lstm.tuning import rate_before_rise, rate_range_test
 
 RATES = [1e-3, 1e-2, 0.1]
 
@@ -105,3 +105,39 @@ def test_bad_data_are_refused_as_by_fit() -> None:
     model, x, y = task()
     with pytest.raises(ValueError, match=re.escape("fit expected x without NaN")):
         rate_range_test(model, x * np.nan, y, RATES)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ([4.0, 3.0, 2.0, 1.0], 4),
+        ([4.0, 3.0, 2.0, 2.9], 3),
+        ([4.0, 2.0, 3.1, 1.0], 2),  # what falls again after a rise does not count
+        ([4.0, 2.0, 3.0, 1.0], 4),  # three is no more than half above two
+        ([4.0, 2.0, 2.5, math.inf], 2),
+        ([4.0, 2.0, math.nan, 1.0], 2),
+        ([1.0, 9.0, 0.1, 0.1], 1),
+        ([1.0, 1.4, 1.9, 0.1], 1),  # a slow rise, too
+    ],
+)
+def test_the_rate_before_the_rise(losses: Any, best: int) -> None:
+    assert rate_before_rise([1, 2, 3, 4], np.array(losses)) == best
+
+
+def test_how_much_a_rise_is() -> None:
+    assert rate_before_rise([1, 2, 3], [4.0, 4.5, 1.0], rise=1.1) == 1
+    assert rate_before_rise([1, 2, 3], [4.0, 4.5, 1.0], rise=1.2) == 3
+    for rise in (1.0, 0.5, math.inf, math.nan):
+        message = f"rate_before_rise expected rise above 1 and finite, got {rise!r}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            rate_before_rise([1, 2], [2.0, 1.0], rise=rise)
+
+
+@pytest.mark.parametrize("losses", [[], [1.0], [math.inf, 1.0], [math.nan, 1.0]])
+def test_losses_that_tell_nothing(losses: Any) -> None:
+    message = (
+        "rate_before_rise expected a loss for each rate, the first one finite, "
+        f"got {losses} for 2 rates"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        rate_before_rise([0.1, 0.2], np.array(losses))
