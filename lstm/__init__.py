@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check, traces
-from .layers import GRU, LSTM, RNN, Dropout, Linear
+from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
-from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
+from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor, Sequential
 from .optim import (
     SGD,
     Adam,
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .tuning import rate_before_rise, rate_range_test
-    from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+    from .variants import (
+        CoupledLSTM,
+        PeepholeLSTM,
+        ReluRNN,
+        ResetFirstGRU,
+        ZoneoutLSTM,
+    )
 
 __version__ = "0.2.0"
 
@@ -43,6 +49,7 @@ __all__ = [
     "CoupledLSTM",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "LSTMClassifier",
     "LSTMRegressor",
     "Linear",
@@ -53,6 +60,8 @@ __all__ = [
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
+    "Sequential",
+    "ZoneoutLSTM",
     "clip_grad_norm",
     "clip_grad_value",
     "cosine",
@@ -86,7 +95,9 @@ LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "tuning": ("rate_before_rise", "rate_range_test"),
-    "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
+    "variants": (
+        "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",
+    ),
 }
 
 

@@ -40,12 +40,14 @@ def check_parts(parts: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def generators(model: Module, parts: Mapping[str, Any]) -> dict[str, np.random.Generator]:
-    """Return all generators that a training draws from: dropout's, and among parts."""
+    """Return all generators that a training draws from: its layers', and among parts."""
     found = {name: p for name, p in parts.items() if isinstance(p, np.random.Generator)}
     for name, layer in model.layers.items():
         inside = [layer] if isinstance(layer, Dropout) else getattr(layer, "_between", [])
         for k, dropout in enumerate(inside):
             found[f"{name}.dropout{k}"] = dropout.rng
+        if not isinstance(layer, Dropout) and hasattr(layer, "rng"):  # such as zoneout's
+            found[f"{name}.rng"] = layer.rng
     return found
 
 

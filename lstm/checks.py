@@ -112,24 +112,51 @@ def check_lengths(owner: str, lengths: Any, x: Array) -> Array | None:
     return to_device(values.astype(np.int64), device_of(x))
 
 
-def check_floats(owner: str, name: str, value: Any, device: str) -> Array:
-    """Return an array of floats that is on the given device.
+def check_array(owner: str, name: str, value: Any, device: str, kinds: str) -> Array:
+    """Return an array of a kind of numbers that is on the given device.
+
+    Parameters
+    ----------
+    kinds : of its dtype, by NumPy's letters: ``"f"`` floating, ``"iu"`` integer
 
     Raises
     ------
     TypeError
-        If it is no array, not of a floating dtype, or on the other device.
+        If it is no array, of another kind, or on the other device.
     """
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         raise TypeError(f"{owner} expected {name} as an array, got {type(value).__name__}")
-    if value.dtype.kind != "f":
-        raise TypeError(f"{owner} expected {name} of a floating dtype, got {value.dtype}")
+    if value.dtype.kind not in kinds:
+        expected = "a floating" if kinds == "f" else "an integer"
+        raise TypeError(f"{owner} expected {name} of {expected} dtype, got {value.dtype}")
     if device_of(value) != device:
         raise TypeError(
             f"{owner} expected {name} on {device}, got an array on {device_of(value)}; "
             f"move it with lstm.to_device({name}, {device!r})"
         )
     return value
+
+
+def check_floats(owner: str, name: str, value: Any, device: str) -> Array:
+    """Return an array of floats that is on the given device; else as in `check_array`."""
+    return check_array(owner, name, value, device, "f")
+
+
+def check_tokens(owner: str, name: str, value: Any, count: int, device: str) -> Array:
+    """Return tokens (T, B) as a copy of whole numbers from 0 to count - 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `check_array` and `check_shape`; if a token is outside that range.
+    """
+    check_array(owner, name, value, device, "iu")
+    check_shape(owner, name, value, {"time": None, "batch": None})
+    least, most = int(value.min()), int(value.max())
+    if least < 0 or most >= count:
+        wrong = least if least < 0 else most
+        raise ValueError(f"{owner} expected {name} from 0 to {count - 1}, got {wrong}")
+    return value.astype(np.int64)
 
 
 def check_shape(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,7 +75,8 @@ def random_loss(
 
     weights = [rng.normal(size=part.shape) for part in outputs()]
     dy, *dlast = (to_device(weight, device_of(x)) for weight in weights)
-    dx, dstate = layer.backward(dy, tuple(dlast) if len(dlast) > 1 else dlast[0])
+    _, last = layer(x, state)
+    dx, dstate = layer.backward(dy, shaped_like(last, iter(dlast)))
 
     def loss() -> float:
         return sum(float((w * part).sum()) for w, part in zip(weights, outputs()))
@@ -92,7 +93,7 @@ def gradient_check(
     Parameters
     ----------
     layer : a recurrent layer or a model, float64
-    x : (T, B, I) float64
+    x : (T, B, I) float64; or tokens (T, B), which are left out of the check
     state : as the layer takes it; None leaves the first state out of the check
     rng : draws the weights of the loss
     step : see `numerical_gradient`
@@ -107,7 +108,8 @@ def gradient_check(
     TypeError
         If an array is not float64: rounding in float32 hides the answer.
     """
-    arrays = {**named_parts("x", "state", x, state), **layer.params}
+    moved = None if x.dtype.kind in "iu" else x
+    arrays = {**named_parts("x", "state", moved, state), **layer.params}
     for name, array in arrays.items():
         if array.dtype != np.float64:
             raise TypeError(f"gradient_check expected {name} in float64, got {array.dtype}")
@@ -118,10 +120,26 @@ def gradient_check(
     }
 
 
-def named_parts(first: str, rest: str, array: Array, state: Any) -> dict[str, Array]:
-    """Return an array and the parts of a state under names: first, rest[0], rest[1]..."""
+def named_parts(
+    first: str, rest: str, array: Array | None, state: Any
+) -> dict[str, Array]:
+    """Return an array and the parts of a state under names: first, rest[0], rest[1]...
+
+    None has no name. Parts of a part, where a model has several states, are rest[0][0].
+    """
     parts = () if state is None else state if isinstance(state, tuple) else (state,)
-    return {first: array, **{f"{rest}[{k}]": part for k, part in enumerate(parts)}}
+    found = {} if array is None else {first: array}
+    for k, part in enumerate(parts):
+        name, nested = f"{rest}[{k}]", isinstance(part, tuple)
+        found |= named_parts(name, name, None, part) if nested else {name: part}
+    return found
+
+
+def shaped_like(state: Any, parts: Iterator[Array]) -> Any:
+    """Return arrays in the order of `named_parts` as a state like the one given."""
+    if isinstance(state, tuple):
+        return tuple(shaped_like(part, parts) for part in state)
+    return None if state is None else next(parts)
 
 
 def gradient_norms(grads: Mapping[str, Array]) -> dict[str, float]:

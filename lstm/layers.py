@@ -7,7 +7,14 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from .backend import Array, device_of, get_array_module, resolve_device, to_device
-from .checks import check_floats, check_fraction, check_lengths, check_shape, check_size
+from .checks import (
+    check_floats,
+    check_fraction,
+    check_lengths,
+    check_shape,
+    check_size,
+    check_tokens,
+)
 from .initializers import lecun_normal, lstm_bias
 from .recurrence import (
     State,
@@ -167,6 +174,7 @@ class Dropout(Layer):
 
     def __call__(self, x: Array) -> Array:
         """Return x with zeros put in, of x's shape, dtype and device."""
+        check_floats(self.name, "x", x, device_of(x))  # tokens times a mask are others
         self._cache = None
         if self.training and self.p > 0:
             kept = self.rng.random(x.shape) >= self.p
@@ -500,3 +508,46 @@ class Linear(Layer):
         rows = dy.reshape(T * B, -1)
         self.grads = {"weight": rows.T @ x.reshape(T * B, -1), "bias": rows.sum(0)}
         return dy @ self.params["weight"]
+
+
+class Embedding(Layer):
+    """A vector of its own for every token: row k of ``weight`` for token k.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_size : K tokens, 0 to K - 1, and E numbers for each
+    rng, dtype, device : as in `LSTM`
+
+    Notes
+    -----
+    x is (T, B), whole numbers, and y (T, B, E); ``params`` holds weight (K, E), drawn from
+    the standard normal distribution, as in PyTorch. ``layer.backward(dy)`` fills ``grads``
+    and returns None: a token has no gradient.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_size: int, *,
+        rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
+    ) -> None:
+        self.num_embeddings = check_size(self.name, "num_embeddings", num_embeddings)
+        self.embedding_size = check_size(self.name, "embedding_size", embedding_size)
+        shape = self.num_embeddings, self.embedding_size
+        weight = np.random.default_rng(rng).normal(size=shape)
+        super().__init__({"weight": weight}, dtype, device)
+
+    def __call__(self, x: Array) -> Array:
+        """Return y (T, B, E) of the tokens x (T, B)."""
+        self._cache = check_tokens(self.name, "x", x, self.num_embeddings, self.device)
+        return self.params["weight"][self._cache]
+
+    def backward(self, dy: Array) -> None:
+        """Fill ``grads`` from the gradient of y: each row gets those of all its tokens."""
+        tokens, size = self.kept(), self.embedding_size
+        T, B = tokens.shape
+        dy = self.checked("dy", dy, time=T, batch=B, features=size)
+        xp = get_array_module(dy)
+        dweight = xp.zeros_like(self.params["weight"])
+        # dweight[tokens] += dy would add one of equal tokens; single entries are faster.
+        entries = tokens[:, :, None] * size + xp.arange(size)
+        xp.add.at(dweight.reshape(-1), entries.reshape(-1), dy.reshape(-1))
+        self.grads = {"weight": dweight}

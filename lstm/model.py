@@ -1,7 +1,8 @@
-"""Models of a recurrent layer and a readout: of every step, or of a whole sequence."""
+"""Models: layers one after the other, and readouts of every step or of whole sequences."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .stack import past_end
 class Model:
     """Layers by name; parameters and gradients as ``layer.name``."""
 
-    layers: dict[str, Layer]
+    layers: dict[str, Any]
 
     @property
     def params(self) -> dict[str, Array]:
@@ -32,7 +33,110 @@ class Model:
         return {f"{name}.{k}": a for name, part in parts.items() for k, a in part.items()}
 
 
-class Regressor(Model):
+def check_layers(owner: str, layers: Mapping[str, Any]) -> None:
+    """Refuse what cannot be a model: it would fail later, or compute wrong gradients.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no layer, one is no layer or comes twice, a name is no identifier, or
+        some recurrent layers take the batch first and some do not.
+    """
+    if not layers:
+        raise ValueError(f"{owner} expected at least one layer, got none")
+    for name, layer in layers.items():
+        if not isinstance(layer, Layer):
+            got = type(layer).__name__
+            raise TypeError(f"{owner} expected {name} as a layer, got {got}")
+        if not name.isidentifier():  # a dot would divide the names of parameters elsewhere
+            raise ValueError(f"{owner} expected names of layers like 'a_1', got {name!r}")
+    if len({id(layer) for layer in layers.values()}) < len(layers):
+        raise ValueError(f"{owner} expected each layer once, got one under two names")
+    if len({k.batch_first for k in layers.values() if isinstance(k, Recurrent)}) > 1:
+        raise ValueError(f"{owner} expected one batch_first for all layers, got both")
+
+
+def split_states(owner: str, argument: str, state: Any, names: Sequence[str]) -> list[Any]:
+    """Return the states of recurrent layers, or their gradients, one for each.
+
+    Parameters
+    ----------
+    owner, argument : who asks and for what, for the error message
+    state : as `join_states` returns it; None for none of them
+    names : of the recurrent layers
+
+    Raises
+    ------
+    TypeError
+        If there are several layers and it is no tuple of as many; if there is none.
+    """
+    if state is None or len(names) == 1:
+        return [state] * len(names)
+    if names and isinstance(state, tuple) and len(state) == len(names):
+        return list(state)
+    expected = f"a tuple ({', '.join(names)})" if names else "None"
+    got = f"a tuple of {len(state)}" if isinstance(state, tuple) else type(state).__name__
+    raise TypeError(f"{owner} expected {argument} as {expected}, got {got}")
+
+
+def join_states(states: Sequence[Any]) -> Any:
+    """Return the states of recurrent layers as one: a tuple, the only one, or None."""
+    return tuple(states) if len(states) > 1 else states[0] if states else None
+
+
+class Sequential(Model):
+    """Layers one after the other: ``Sequential(recurrent=LSTM(...), readout=Linear(...))``.
+
+    Parameters
+    ----------
+    **layers : in the order of the computation, under names of your choice
+
+    Notes
+    -----
+    ``y, state = model(x, state=None, lengths=None)``: x is what the first layer takes, y
+    what the last one returns, and every recurrent layer gets the lengths. The state is that
+    of the recurrent layer, a tuple where there are several, None where there is none.
+    ``dx, dstate = model.backward(dy, dstate=None)``; after an `Embedding` dx is None.
+    """
+
+    def __init__(self, **layers: Layer) -> None:
+        check_layers(type(self).__name__, layers)
+        self.layers = layers
+        self._recurrent = [name for name, k in layers.items() if isinstance(k, Recurrent)]
+
+    def split(self, argument: str, state: Any) -> dict[str, Any]:
+        """Return each recurrent layer's state, or its gradient, by the layer's name."""
+        states = split_states(type(self).__name__, argument, state, self._recurrent)
+        return dict(zip(self._recurrent, states))
+
+    def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
+        """Return what the last layer makes of x, and the state after it."""
+        states = self.split("state", state)
+        for name, layer in self.layers.items():
+            if name in states:
+                x, states[name] = layer(x, states[name], lengths)
+            else:
+                x = layer(x)
+        return x, join_states(list(states.values()))
+
+    def backward(self, dy: Array, dstate: Any = None) -> Output:
+        """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
+        states = self.split("dstate", dstate)
+        for name, layer in reversed(self.layers.items()):
+            if name in states:
+                dy, states[name] = layer.backward(dy, states[name])
+            else:
+                dy = layer.backward(dy)
+        return dy, join_states(list(states.values()))
+
+
+def readout(recurrent: Recurrent, size: int, rng: Seed) -> Linear:
+    """Return a linear layer that reads all directions of a recurrent one, of its kind."""
+    options = {"rng": rng, "dtype": recurrent.dtype, "device": recurrent.device}
+    return Linear(recurrent.directions * recurrent.hidden_size, size, **options)
+
+
+class Regressor(Sequential):
     """A recurrent layer, and a linear readout of its hidden state at every step.
 
     Parameters
@@ -43,25 +147,13 @@ class Regressor(Model):
 
     Notes
     -----
-    ``y, state = model(x, state=None, lengths=None)`` with x (T, B, I) and y (T, B, O);
-    ``dx, dstate = model.backward(dy, dstate=None)``. ``params`` and ``grads`` join those of
-    the two layers under ``recurrent.`` and ``linear.``.
+    A `Sequential` of the layers ``recurrent`` and ``linear``, which are attributes too:
+    x is (T, B, I), y (T, B, O), the state that of the recurrent layer.
     """
 
     def __init__(self, recurrent: Recurrent, output_size: int, *, rng: Seed = None) -> None:
-        self.recurrent, size = recurrent, recurrent.directions * recurrent.hidden_size
-        options = {"rng": rng, "dtype": recurrent.dtype, "device": recurrent.device}
-        self.linear = Linear(size, output_size, **options)
-        self.layers = {"recurrent": self.recurrent, "linear": self.linear}
-
-    def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
-        """Return y (T, B, O) of x (T, B, I), and the state after it."""
-        h, state = self.recurrent(x, state, lengths)
-        return self.linear(h), state
-
-    def backward(self, dy: Array, dstate: Any = None) -> Output:
-        """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        return self.recurrent.backward(self.linear.backward(dy), dstate)
+        self.recurrent, self.linear = recurrent, readout(recurrent, output_size, rng)
+        super().__init__(recurrent=self.recurrent, linear=self.linear)
 
 
 class LSTMRegressor(Regressor):
@@ -126,9 +218,7 @@ class Classifier(Model):
         if recurrent.batch_first:
             raise ValueError("Classifier expected a layer with batch_first=False")
         self.recurrent, self.pool = recurrent, pool
-        options = {"rng": rng, "dtype": recurrent.dtype, "device": recurrent.device}
-        size = recurrent.directions * recurrent.hidden_size
-        self.linear = Linear(size, classes, **options)
+        self.linear = readout(recurrent, classes, rng)
         self.layers = {"recurrent": self.recurrent, "linear": self.linear}
 
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:

@@ -17,7 +17,7 @@ import numpy as np
 from .backend import Array, to_numpy
 from .layers import GRU, LSTM, RNN, Recurrent
 from .model import Regressor
-from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
+from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU, ZoneoutLSTM
 
 # Which of ONNX's blocks stands first, second... in ours.
 ORDERS = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -228,7 +228,7 @@ def to_onnx(model: Recurrent | Regressor, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If the model is neither.
+        If the model is neither, or has zoneout, for which ONNX has no node.
     """
     onnx = require_onnx()
     layer = model.recurrent if isinstance(model, Regressor) else model
@@ -236,6 +236,8 @@ def to_onnx(model: Recurrent | Regressor, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"to_onnx expected a recurrent layer or a Regressor, got {type(model).__name__}"
         )
+    if isinstance(layer, ZoneoutLSTM):
+        raise TypeError("to_onnx expected a layer without zoneout, got ZoneoutLSTM")
     make, swap = onnx.helper.make_node, {"perm": [1, 0, 2]}
     first = [make("Transpose", ["x"], ["x0"], **swap)] if layer.batch_first else []
     nodes, constants, y = layer_nodes(layer, "x0" if first else "x")

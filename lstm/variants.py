@@ -1,4 +1,4 @@
-"""Variants of the cells: peepholes, a coupled gate, the reset before the product, ReLU.
+"""Variants of the cells: peepholes, a coupled gate, zoneout, an earlier reset, ReLU.
 
 Each is a small function beside the plain one; the loop over time is the plain cell's where
 the state is the same.
@@ -7,13 +7,21 @@ the state is the same.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Array, get_array_module
-from .gates import GRU_SCALE, activate, gate_scale
-from .layers import GRU, LSTM, RNN, recurrent_weights
+from .backend import Array, device_of, get_array_module, to_device
+from .checks import check_fraction
+from .gates import (
+    GRU_SCALE,
+    activate,
+    gate_scale,
+    lstm_partials,
+    lstm_step,
+    lstm_step_backward,
+)
+from .layers import GRU, LSTM, RNN, Seed, recurrent_weights
 from .recurrence import (
     LSTMCache,
     State,
@@ -193,6 +201,133 @@ class CoupledLSTM(LSTM):
         weights = recurrent_weights(self.blocks, size, self.hidden_size, rng)
         weights["bias"][: self.hidden_size] = self.forget_bias
         return weights
+
+
+class ZoneoutCache(NamedTuple):
+    """What the forward pass of an LSTM with zoneout keeps for the backward pass."""
+
+    x: Array  # (T, B, I)
+    gates: Array  # (T, 4, H, B)
+    h: Array  # (T + 1, H, B), the first before the first step
+    c: Array  # (T + 1, H, B), likewise
+    tanh_c: Array  # (T, H, B), of the cell before zoneout
+    keep: Array  # (2, T, H, B), shares of h and c that stayed
+
+    @property
+    def holding(self) -> tuple[float, ...]:
+        """Gates that keep the cell as it is."""
+        return 0.0, 1.0, 0.0, 0.0
+
+
+def keep_part(new: Array, old: Array, keep: Array) -> None:
+    """Put a share of the old state in place of the new: keep old + (1 - keep) new.
+
+    Parameters
+    ----------
+    new, old : (...); new is overwritten
+    keep : (...), from 0 to 1; with 1 the result is the old state to the last bit
+    """
+    new *= 1.0 - keep
+    new += keep * old
+
+
+def zoneout_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array, keep: Array,
+    workspace: Workspace | None = None,
+) -> tuple[Array, State, ZoneoutCache]:
+    """Run an LSTM whose states partly stay; all else as in `recurrence.lstm_forward`.
+
+    Parameters
+    ----------
+    keep : (2, T, H, B) or (2, T, 1, 1), shares of h and of c that stay at each step: 1 or
+        0, drawn, in training; their mean in evaluation
+
+    References
+    ----------
+    Krueger et al. (2017).
+    """
+    xp, take = get_array_module(x), (workspace or Workspace()).take
+    (T, B, _), (rows, H) = x.shape, weight_hh.shape
+    z, product = take("gates", (T, rows, B), x), take("product", (rows, B), x)
+    h, c = take("h", (T + 1, H, B), x), take("c", (T + 1, H, B), x)
+    tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, 4, H, B)
+    scale = gate_scale(gates[0])
+    h[0], c[0] = (s.T for s in state)
+    project(x, weight_ih, bias, z)
+    for t in range(T):
+        xp.matmul(weight_hh, h[t], out=product)
+        z[t] += product
+        lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], scale)
+        keep_part(h[t + 1], h[t], keep[0, t])
+        keep_part(c[t + 1], c[t], keep[1, t])
+    last = h[-1].T.copy(), c[-1].T.copy()
+    return features_first(h[1:]), last, ZoneoutCache(x, gates, h, c, tanh_c, keep)
+
+
+def zoneout_backward(
+    dy: Array, dstate: State, cache: ZoneoutCache,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
+) -> tuple[Array, State, State]:
+    """Backpropagation through time for `zoneout_forward`."""
+    xp, take = get_array_module(dy), (workspace or Workspace()).take
+    x, gates, h, c, tanh_c, keep = cache
+    (T, _, H, B), f = gates.shape, gates[:, 1]
+    dz, dh_dc = take("dz", gates.shape, dy), take("dh_dc", tanh_c.shape, dy)
+    lstm_partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
+    rows, dy = dz.reshape(T, 4 * H, B), features_first(dy, take("dy", tanh_c.shape, dy))
+    dh, dc = (s.T.copy() for s in dstate)
+    for t in reversed(range(T)):
+        dh += dy[t]
+        stay_h, stay_c = keep[0, t] * dh, keep[1, t] * dc
+        dh -= stay_h
+        dc -= stay_c
+        lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
+        xp.matmul(weight_hh.T, rows[t], out=dh)
+        dh += stay_h
+        dc += stay_c
+    columns = side_by_side(rows, take("columns", (4 * H, T, B), dy))
+    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
+    return dx, (dh.T, dc.T), (dweight_ih, columns @ before.T, dbias)
+
+
+class ZoneoutLSTM(LSTM):
+    """An `LSTM` whose units keep their last value now and then, in training.
+
+    Parameters
+    ----------
+    input_size, hidden_size : I and H
+    zoneout_h, zoneout_c : probability with which a unit of h, or of c, stays, from 0 to
+        below 1; in evaluation that share of it stays
+    rng : generator or seed of weights, dropout and what stays
+    **options : those of `LSTM`
+    """
+
+    run_backward = staticmethod(zoneout_backward)
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, zoneout_h: float = 0.05,
+        zoneout_c: float = 0.5, rng: Seed = None, **options: Any,
+    ) -> None:
+        self.zoneout_h = check_fraction(self.name, "zoneout_h", zoneout_h)
+        self.zoneout_c = check_fraction(self.name, "zoneout_c", zoneout_c)
+        self.rng = np.random.default_rng(rng)
+        super().__init__(input_size, hidden_size, rng=self.rng, **options)
+
+    def run(
+        self, x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, State, ZoneoutCache]:
+        """Run `zoneout_forward` with shares that were drawn, or with their means."""
+        (T, B, _), H = x.shape, self.hidden_size
+        keep = np.array([self.zoneout_h, self.zoneout_c]).reshape(2, 1, 1, 1)
+        if self.training:
+            keep = self.rng.random((2, T, H, B)) < keep
+        else:
+            keep = keep.repeat(T, 1)
+        keep = to_device(keep.astype(x.dtype), device_of(x))
+        weights = weight_ih, weight_hh, bias
+        return zoneout_forward(x, state, *weights, keep, workspace)
 
 
 class ResetFirstCache(NamedTuple):

@@ -82,6 +82,25 @@ def coupled_lstm(x, h, c, weight_ih, weight_hh, bias):
     return y, h, c
 
 
+def zoneout_lstm(x, h, c, weight_ih, weight_hh, bias, keep_h, keep_c):
+    """Return y (T, B, H) and the last h and c (B, H); keep_h, keep_c (T, B, H) or numbers."""
+    H = h.shape[1]
+    W, U, b = weight_ih.reshape(4, H, -1), weight_hh.reshape(4, H, H), bias.reshape(4, H)
+    y, h, c = np.empty((*x.shape[:2], H), x.dtype), h.copy(), c.copy()
+    keep_h, keep_c = (np.broadcast_to(keep, y.shape) for keep in (keep_h, keep_c))
+    for t in range(len(x)):
+        for row in range(x.shape[1]):
+            a_i, a_f, a_g, a_o = (W[k] @ x[t, row] + U[k] @ h[row] + b[k] for k in range(4))
+            new_c = sigmoid(a_f) * c[row] + sigmoid(a_i) * np.tanh(a_g)
+            new_h = sigmoid(a_o) * np.tanh(new_c)
+            for unit in range(H):
+                old_h, old_c, k_h, k_c = h[row, unit], c[row, unit], keep_h[t, row, unit], keep_c[t, row, unit]
+                y[t, row, unit] = k_h * old_h + (1 - k_h) * new_h[unit]
+                c[row, unit] = k_c * old_c + (1 - k_c) * new_c[unit]
+        h = y[t].copy()
+    return y, h, c
+
+
 def reset_first_gru(x, h, weight_ih, weight_hh, bias):
     """Return y (T, B, H) and the last h (B, H); the candidate reads r h."""
     H = h.shape[1]

@@ -193,13 +193,16 @@ class StrictCuPy(types.ModuleType):
             bind(target, arguments, options)
             return compute(getattr(np, name), arguments, options)
 
+        if isinstance(target, real.ufunc):
+            call.at = lambda a, *rest: getattr(np, name).at(*lower((a, *rest)))
+            assert hasattr(target, "at")
         return call
 
 
 @contextmanager
-def without_waiting():
-    """Fail if the host reads from the device, or sends an array to it more than once."""
-    syncs, uploads = Counts.syncs, Counts.uploads
+def without_waiting(uploads=1):
+    """Fail if the host reads from the device, or sends arrays to it more than so often."""
+    syncs, sent = Counts.syncs, Counts.uploads
     yield
     assert Counts.syncs == syncs, f"the host waited {Counts.syncs - syncs} times"
-    assert Counts.uploads - uploads <= 1, f"{Counts.uploads - uploads} arrays were sent"
+    assert Counts.uploads - sent <= uploads, f"{Counts.uploads - sent} arrays were sent"

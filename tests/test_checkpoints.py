@@ -105,6 +105,22 @@ def test_the_generator_of_a_dropout_layer_is_among_those_that_are_kept():
     assert found["drop.dropout0"] is layers["drop"].rng and found["rng"] is rng
 
 
+def test_a_training_with_zoneout_in_pieces_is_the_training_in_one(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5, 4, 1))
+
+    def train(folder, epochs):
+        model = lstm.Regressor(lstm.ZoneoutLSTM(1, 3, rng=1), 1, rng=2)
+        assert list(checkpoints.generators(model, {})) == ["recurrent.rng"]
+        optimizer, keep = lstm.Adam(model.params, 0.05), lstm.Checkpoints(tmp_path / folder)
+        lstm.fit(model, x, -x, optimizer, epochs=epochs, callbacks=[keep],
+                 history=keep.resume(model, optimizer))  # fmt: skip
+        return model.params
+
+    whole, _ = train("whole", 6), train("pieces", 3)
+    for name, p in train("pieces", 6).items():
+        np.testing.assert_array_equal(p, whole[name])
+
+
 def test_the_latest_files_stay_and_nothing_else(tmp_path):
     training = Training(tmp_path, keep=2)
     (tmp_path / ".epoch-00000001.safetensors.123.tmp").write_bytes(b"what a kill left")

@@ -8,6 +8,7 @@ import pytest
 
 import lstm
 from lstm.layers import pack_state
+from naive import central_differences
 
 KINDS = [lstm.LSTM, lstm.GRU, lstm.RNN]
 
@@ -356,3 +357,88 @@ def test_linear_refuses_bad_input():
     layer(F((5, 4, 3)))
     with pytest.raises(ValueError, match=r"^Linear expected dy of shape \(time 5, batch 4, features 2\)"):
         layer.backward(F((5, 4, 3)))
+
+
+# Tokens
+
+
+def embedding(**options):
+    return lstm.Embedding(5, 3, rng=0, dtype=np.float64, **options)
+
+
+TOKENS = np.array([[0, 4, 2], [4, 4, 1], [2, 0, 4], [4, 1, 4]])  # (4, 3); 3 never occurs
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.int8, ">i2"])
+def test_an_embedding_is_a_product_with_one_hot_rows(dtype):
+    layer, tokens = embedding(), TOKENS.astype(dtype)
+    y, dy = layer(tokens), np.random.default_rng(1).normal(size=(4, 3, 3))
+    one_hot = np.eye(5)[TOKENS]
+    np.testing.assert_array_equal(y, one_hot @ layer.params["weight"])
+    assert layer.backward(dy) is None
+    expected = np.einsum("tbk,tbe->ke", one_hot, dy)
+    np.testing.assert_allclose(layer.grads["weight"], expected, rtol=1e-13)
+    assert not layer.grads["weight"][3].any()
+    assert layer.grads["weight"].dtype == np.float64
+
+
+def test_an_embedding_against_central_differences():
+    layer, weigh = embedding(), np.random.default_rng(2).normal(size=(4, 3, 3))
+    layer(TOKENS)
+    layer.backward(2 * weigh * layer(TOKENS))
+    expected = central_differences(lambda: (weigh * layer(TOKENS) ** 2).sum(), layer.params["weight"])
+    assert abs(layer.grads["weight"] - expected).max() < 1e-8 * abs(expected).max()
+
+
+def test_an_embedding_starts_as_pytorch_s_does_and_by_its_seed():
+    weight = lstm.Embedding(200, 50, rng=0).params["weight"]
+    assert weight.shape == (200, 50) and weight.dtype == np.float32
+    assert abs(weight.mean()) < 0.02 and abs(weight.std() - 1) < 0.02
+    np.testing.assert_array_equal(weight, lstm.Embedding(200, 50, rng=0).params["weight"])
+
+
+def test_an_embedding_lends_nothing_and_reads_the_tokens_of_its_call():
+    layer, tokens = embedding(), TOKENS.copy()
+    y = layer(tokens)
+    y[...] = 9.0
+    np.testing.assert_array_equal(layer(tokens), np.eye(5)[TOKENS] @ layer.params["weight"])
+    tokens[...] = 3
+    layer.backward(np.ones((4, 3, 3)))
+    assert not layer.grads["weight"][3].any()
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ([[1]], TypeError, "Embedding expected x as an array, got list"),
+        (TOKENS * 1.0, TypeError, "Embedding expected x of an integer dtype, got float64"),
+        (TOKENS > 1, TypeError, "Embedding expected x of an integer dtype, got bool"),
+        (TOKENS[0], ValueError, r"Embedding expected x with 2 axes \(time, batch\), got shape \(3,\)"),
+        (TOKENS[:0], ValueError, r"Embedding expected x without an empty axis, got shape \(0, 3\)"),
+        (TOKENS + 1, ValueError, "Embedding expected x from 0 to 4, got 5"),
+        (TOKENS - 1, ValueError, "Embedding expected x from 0 to 4, got -1"),
+        (np.full((1, 1), 2**64 - 1, np.uint64), ValueError, f"Embedding expected x from 0 to 4, got {2**64 - 1}"),
+    ],
+)  # fmt: skip
+def test_an_embedding_refuses(x, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        embedding()(x)
+
+
+def test_an_embedding_refuses_sizes_and_gradients():
+    with pytest.raises(ValueError, match="^Embedding expected num_embeddings of at least 1, got 0$"):
+        lstm.Embedding(0, 3)
+    with pytest.raises(TypeError, match="^Embedding expected embedding_size as an int, got 2.5$"):
+        lstm.Embedding(3, 2.5)
+    layer = embedding()
+    with pytest.raises(RuntimeError, match="^Embedding has made no forward pass yet: call it first$"):
+        layer.backward(np.ones((4, 3, 3)))
+    layer(TOKENS)
+    message = r"^Embedding expected dy of shape \(time 4, batch 3, features 3\), got \(4, 3, 5\)$"
+    with pytest.raises(ValueError, match=message):
+        layer.backward(np.ones((4, 3, 5)))
+
+
+def test_dropout_refuses_tokens():
+    with pytest.raises(TypeError, match="^Dropout expected x of a floating dtype, got int64$"):
+        lstm.Dropout(0.5)(TOKENS)

@@ -1,10 +1,14 @@
 """The models: their layers joined, for every step or for a sequence as a whole."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import lstm
 from lstm.model import pool_weights
+from lstm.training import evaluating
 from naive import central_differences
 
 
@@ -164,3 +168,178 @@ def test_a_classifier_refuses():
     model = lstm.LSTMClassifier(2, 3, 4, rng=0)
     with pytest.raises(ValueError, match=r"^LSTM expected lengths from 1 to 5, got 0 to 5$"):
         model(np.ones((5, 2, 2), np.float32), None, [0, 5])
+
+
+# Layers in a row
+
+
+def row(*kinds, **options):
+    """Return an embedding, layers of these kinds with dropout before each, and a readout."""
+    rng, size, layers = np.random.default_rng(0), 3, {}
+    for n, kind in enumerate(kinds):
+        layer = kind(size, 4 - n, rng=rng, dtype=np.float64, **options)
+        layers |= {f"dropout{n}": lstm.Dropout(0.5, rng=rng), f"recurrent{n}": layer}
+        size = layer.directions * layer.hidden_size
+    embedding = lstm.Embedding(5, 3, rng=rng, dtype=np.float64)
+    readout = lstm.Linear(size, 2, rng=rng, dtype=np.float64)
+    model = lstm.Sequential(embedding=embedding, **layers, readout=readout)
+    for p in model.params.values():
+        p += rng.normal(size=p.shape) * 0.3
+    return model
+
+
+TOKENS = np.random.default_rng(3).integers(0, 5, size=(5, 4))
+
+
+def by_hand(model, x, states, lengths):
+    """Call the layers one by one; return y and the list of their states."""
+    after = []
+    for layer in model.layers.values():
+        if hasattr(layer, "traces"):
+            x, last = layer(x, states[len(after)], lengths)
+            after.append(last)
+        else:
+            x = layer(x)
+    return x, after
+
+
+def leaves(state):
+    """Return the arrays of a state, however deep."""
+    if isinstance(state, tuple):
+        return [a for part in state for a in leaves(part)]
+    return [] if state is None else [state]
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["all steps", "lengths"])
+@pytest.mark.parametrize("kinds", [(), (lstm.LSTM,), (lstm.GRU, lstm.LSTM), (lstm.RNN, lstm.GRU)])
+def test_a_row_computes_what_its_layers_do_one_by_one(kinds, lengths):
+    model = row(*kinds)
+    with evaluating(model):
+        y, state = model(TOKENS, None, lengths)
+        expected, after = by_hand(model, TOKENS, [None] * len(kinds), lengths)
+        again, _ = model(TOKENS, state, lengths)
+        carried, _ = by_hand(model, TOKENS, after, lengths)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(again, carried)
+    if len(kinds) == 1:
+        after = after[0]
+    assert [a.shape for a in leaves(state)] == [a.shape for a in leaves(tuple(after))]
+    assert {0: state is None, 1: True, 2: isinstance(state, tuple) and len(state) == 2}[len(kinds)]
+    for a, b in zip(leaves(state), leaves(tuple(after))):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bidirectional", DIRECTIONS, ids=["forward", "both"])
+@pytest.mark.parametrize("given", [True, False], ids=["lengths", "all steps"])
+@pytest.mark.parametrize("kinds", [(), (lstm.LSTM,), (lstm.GRU, lstm.LSTM), (lstm.RNN, lstm.GRU)])
+def test_every_gradient_of_a_row_against_central_differences(kinds, given, bidirectional):
+    model, lengths = row(*kinds, bidirectional=bidirectional), LENGTHS if given else None
+    rng = np.random.default_rng(1)
+    dropouts = [k for k in model.layers.values() if isinstance(k, lstm.Dropout)]
+
+    def run(state):
+        for seed, dropout in enumerate(dropouts):
+            dropout.rng = np.random.default_rng(seed)  # the same masks at every call
+        return model(TOKENS, state, lengths)
+
+    y, state = run(None)
+    for a in leaves(state):
+        a += rng.normal(size=a.shape)
+    seen = [rng.normal(size=a.shape) for a in (y, *leaves(state))]
+
+    def loss():
+        y, last = run(state)
+        return sum((w * a).sum() for w, a in zip(seen, (y, *leaves(last))))
+
+    def like(state, parts):
+        if isinstance(state, tuple):
+            return tuple(like(part, parts) for part in state)
+        return None if state is None else next(parts)
+
+    y, last = run(state)
+    dx, dstate = model.backward(seen[0], like(last, iter(seen[1:])))
+    assert dx is None
+    assert list(model.grads) == list(model.params)
+    got = [*leaves(dstate), *model.grads.values()]
+    for exact, array in zip(got, [*leaves(state), *model.params.values()], strict=True):
+        expected = central_differences(loss, array)
+        assert abs(exact - expected).max() < 1e-6 * abs(expected).max()
+
+
+def test_the_gradient_check_leaves_tokens_out_and_names_the_parts_of_every_state():
+    model = row(lstm.GRU, lstm.LSTM)
+    rng = np.random.default_rng(4)
+    with evaluating(model):
+        _, (a, (h, c)) = model(TOKENS)
+        errors = lstm.gradient_check(model, TOKENS, (a, (h, c)), rng=rng)
+        assert list(errors) == ["state[0]", "state[1][0]", "state[1][1]", *model.params]
+        assert max(errors.values()) < 1e-6
+        still = row()
+        assert max(lstm.gradient_check(still, TOKENS, rng=rng).values()) < 1e-6
+
+
+def test_a_row_over_numbers_returns_dx():
+    layer = lstm.LSTM(2, 3, rng=0, dtype=np.float64)
+    model = lstm.Sequential(recurrent=layer)
+    x = np.random.default_rng(0).normal(size=(5, 4, 2))
+    y, _ = model(x)
+    dx, (dh, dc) = model.backward(y)
+    other, (dh2, dc2) = layer.backward(y)
+    np.testing.assert_array_equal(dx, other)
+    np.testing.assert_array_equal((dh, dc), (dh2, dc2))
+
+
+def test_parameters_traces_and_copies_of_a_row():
+    model = row(lstm.GRU, lstm.LSTM)
+    assert list(model.params)[:2] == ["embedding.weight", "recurrent0.weight_ih_l0"]
+    assert list(model.params)[-1] == "readout.bias"
+    model(TOKENS)
+    assert list(lstm.traces(model)) == ["recurrent0.l0", "recurrent1.l0"]
+    with evaluating(model):
+        y = model(TOKENS)[0]
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            np.testing.assert_array_equal(twin(TOKENS)[0], y)
+    assert all(layer.training for layer in model.layers.values())
+
+
+def test_a_regressor_is_a_row():
+    model = lstm.LSTMRegressor(2, 3, 1, rng=0)
+    assert isinstance(model, lstm.Sequential)
+    assert list(model.layers) == ["recurrent", "linear"]
+    twin = copy.deepcopy(model)
+    assert twin.recurrent is twin.layers["recurrent"] and twin.linear is twin.layers["linear"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        ({}, ValueError, "Sequential expected at least one layer, got none"),
+        ({"a": 3}, TypeError, "Sequential expected a as a layer, got int"),
+        ({"a": lstm.Linear}, TypeError, "Sequential expected a as a layer, got type"),
+        ({"a.b": lstm.Linear(1, 1)}, ValueError, "Sequential expected names of layers like 'a_1', got 'a.b'"),
+        (dict.fromkeys("ab", lstm.Linear(1, 1)), ValueError,
+         "Sequential expected each layer once, got one under two names"),
+        ({"a": lstm.GRU(1, 1), "b": lstm.GRU(1, 1, batch_first=True)}, ValueError,
+         "Sequential expected one batch_first for all layers, got both"),
+    ],
+)  # fmt: skip
+def test_a_row_refuses_layers(layers, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        lstm.Sequential(**layers)
+
+
+def test_a_row_refuses_states():
+    model = row(lstm.GRU, lstm.LSTM)
+    expected = r"^Sequential expected state as a tuple \(recurrent0, recurrent1\), got "
+    for state, got in ((np.ones(1), "ndarray"), ((None,) * 3, "a tuple of 3"), ([None] * 2, "list")):
+        with pytest.raises(TypeError, match=expected + got):
+            model(TOKENS, state)
+    y, _ = model(TOKENS)
+    with pytest.raises(TypeError, match="^Sequential expected dstate as a tuple"):
+        model.backward(y, (None,))
+    with pytest.raises(TypeError, match="^Sequential expected state as None, got a tuple of 0$"):
+        row()(TOKENS, ())
+    with pytest.raises(TypeError, match="^Embedding expected x of an integer dtype, got float64$"):
+        row()(TOKENS * 1.0)
+    with pytest.raises(TypeError, match="^Dropout expected x of a floating dtype, got int64$"):
+        lstm.Sequential(dropout=lstm.Dropout(), embedding=lstm.Embedding(5, 2))(TOKENS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_model.py", "test_optim.py",
+SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py", "test_zoneout.py", "test_model.py", "test_optim.py",
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
@@ -52,6 +52,14 @@ FAULTS = {
     "the gates' peepholes forgotten on the way back": ("variants.py", "    dc += (p[:2] * dz[:2]).sum(0)\n", ""),
     "the output's peephole learns from the old cell": ("variants.py", "dz[:, 3] * after", "dz[:, 3] * before"),
     "a coupled gate that is not coupled": ("variants.py", "    dg *= df  #", "    dg *= f  #"),
+    "zoneout on the new cell's hidden state alone": ("variants.py", "        keep_part(c[t + 1], c[t], keep[1, t])\n", ""),
+    "zoneout's shares exchanged": ("variants.py", "stay_h, stay_c = keep[0, t] * dh, keep[1, t] * dc",
+        "stay_h, stay_c = keep[1, t] * dh, keep[0, t] * dc"),
+    "a unit that stays and passes no gradient": ("variants.py", "        dc += stay_c\n", ""),
+    "a unit that stays and learns all the same": ("variants.py", "        dh -= stay_h\n", ""),
+    "zoneout in evaluation": ("variants.py", "        if self.training:\n            keep =", "        if True:\n            keep ="),
+    "zoneout that never rests": ("variants.py", "        if self.training:\n            keep =", "        if False:\n            keep ="),
+    "zoneout's draws forgotten": ("checkpoints.py", 'found[f"{name}.rng"] = layer.rng', "pass"),
     "the reset's gradient forgotten": ("variants.py", "        dr[t] *= back\n", ""),
     "the candidate learns from the state before the reset": (
         "variants.py", "columns[2 * H :] @ read.T", "columns[2 * H :] @ before.T"),
@@ -61,9 +69,20 @@ FAULTS = {
     "the GRU's reset gate outside": ("gates.py", "xp.multiply(r, zh_n, out=h)", "xp.multiply(update, zh_n, out=h)"),
     "the GRU's carried part dropped": ("recurrence.py", "        dh *= update[t]\n", "        dh *= 0.0\n"),
     "a readout without its gradient in time": ("layers.py", "rows.sum(0)", "rows[:1].sum(0)"),
+    "one of equal tokens": ("layers.py", "xp.add.at(dweight.reshape(-1), entries.reshape(-1), dy.reshape(-1))",
+        "dweight[tokens] = dy"),
+    "tokens that are another's by the time of the way back": ("checks.py", "    return value.astype(np.int64)\n",
+        "    return value.astype(np.int64, copy=False)\n"),
+    "a token too many": ("checks.py", "most >= count", "most > count"),
+    "the last token, counted from the end": ("checks.py", "least < 0 or", "least < -count or"),
+    "tokens dropped out": ("layers.py", 'check_floats(self.name, "x", x, device_of(x))', "pass"),
     "the readout's gradient past the recurrence": (
-        "model.py", "self.recurrent.backward(self.linear.backward(dy), dstate)",
-        "self.recurrent.backward(0.5 * self.linear.backward(dy), dstate)"),
+        "model.py", "dy = layer.backward(dy)\n", "dy = 0.5 * layer.backward(dy)\n"),
+    "layers that go back in the order forward": ("model.py", "in reversed(self.layers.items())", "in self.layers.items()"),
+    "lengths for nobody": ("model.py", "layer(x, states[name], lengths)", "layer(x, states[name])"),
+    "one state for all layers": ("model.py", "return list(state)", "return [state[0]] * len(state)"),
+    "a last state without its gradient": ("model.py", "layer.backward(dy, states[name])", "layer.backward(dy)"),
+    "one layer in two places": ("model.py", "< len(layers):", "< 0:"),
     "a classifier that reads the padded last step": ("model.py", "[step == lengths - 1,", "[step + 0 * lengths == steps - 1,"),
     "a reverse direction read where it starts": (
         "model.py", "xp.broadcast_to(step == 0, past.shape)", "step == lengths - 1"),

@@ -1,5 +1,7 @@
 """Stacks, directions and lengths against each sequence by itself, and by their symmetries."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from lstm import stack, variants
 KINDS = {
     lstm.LSTM: naive.lstm, lstm.GRU: naive.gru, lstm.RNN: naive.rnn,
     variants.PeepholeLSTM: naive.peephole_lstm, variants.CoupledLSTM: naive.coupled_lstm,
+    variants.ZoneoutLSTM: partial(naive.zoneout_lstm, keep_h=0.05, keep_c=0.5),  # in evaluation
     variants.ResetFirstGRU: naive.reset_first_gru, variants.ReluRNN: naive.relu_rnn,
 }  # fmt: skip
 I, H = 3, 2
@@ -49,6 +52,7 @@ def packed(parts):
 def problem(kind, T, B, layers, both, bias=True, seed=0):
     rng = np.random.default_rng(seed)
     layer = kind(I, H, num_layers=layers, bidirectional=both, bias=bias, rng=rng, dtype=np.float64)
+    layer.training = False
     for name, p in layer.params.items():
         p += 0.0 if name.startswith(("weight_ih", "weight_hh")) else rng.normal(size=p.shape)
     shape = (layers * layer.directions, B, H)
@@ -136,6 +140,7 @@ def test_the_reverse_direction_is_the_forward_one_on_reversed_time(kind):
     layer, x, parts, lengths = problem(kind, 6, 3, 1, True)
     y, _ = layer(x, packed(parts), lengths)
     single = kind(I, H, dtype=np.float64)
+    single.training = False
     single.params = {k.removesuffix("_reverse"): p for k, p in layer.params.items() if "reverse" in k}
     other, _ = single(stack.reverse(x, lengths), packed([p[1:] for p in parts]), lengths)
     np.testing.assert_allclose(stack.reverse(other, lengths), y[:, :, H:], rtol=1e-12)
@@ -186,7 +191,7 @@ def test_a_sequence_cut_in_two_equals_the_whole(kind):
 def test_batch_first_swaps_the_first_two_axes_and_nothing_else(kind):
     layer, x, parts, lengths = problem(kind, 5, 3, 2, True)
     other = kind(I, H, num_layers=2, bidirectional=True, batch_first=True, dtype=np.float64)
-    other.params = layer.params
+    other.params, other.training = layer.params, False
     y, state = layer(x, packed(parts), lengths)
     dx, _ = layer.backward(y, state)
     y2, state2 = other(x.swapaxes(0, 1), packed(parts), lengths)

@@ -326,3 +326,51 @@ def test_epochs_are_counted_on_from_a_history():
     np.testing.assert_allclose(whole.learning_rate, [0.1 / (k + 1) for k in range(5)])
     assert len(lstm.fit(model, x, x, optimizer, epochs=3, history=whole).loss) == 5
     assert list(training.progress_bar(5, False, 3)) == list(training.progress_bar(5, True, 3)) == [3, 4]
+
+
+def language(seed=0):
+    """Tokens (T, B) of different length in which each is followed by its successor of five."""
+    rng = np.random.default_rng(seed)
+    tokens = (np.arange(9)[:, None] + rng.integers(0, 5, size=8)) % 5
+    lengths = rng.integers(3, 9, size=8)
+    return tokens[:-1], tokens[1:].copy(), lengths
+
+
+def speaker(seed=0, **options):
+    rng = np.random.default_rng(seed)
+    return lstm.Sequential(
+        embedding=lstm.Embedding(5, 3, rng=rng), recurrent=lstm.GRU(3, 8, rng=rng, **options),
+        dropout=lstm.Dropout(0.1, rng=rng), readout=lstm.Linear(8, 5, rng=rng),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, {"bptt_length": 3}, {"batch_size": 3}])
+def test_tokens_are_learned_with_labels_at_every_step(options):
+    x, y, lengths = language()
+    model = speaker()
+    if "bptt_length" not in options:
+        options = options | {"lengths": lengths}
+    lstm.fit(model, x, y, lstm.Adam(model.params, 0.03), loss=lstm.cross_entropy, epochs=60, **options)
+    assert lstm.evaluate(model, x, y, lstm.cross_entropy, options.get("lengths")) < 0.1
+
+
+def test_what_lies_past_an_end_of_tokens_changes_nothing():
+    x, y, lengths = language()
+    losses = []
+    for padding in (0, 4):
+        past = np.arange(8)[:, None] >= lengths
+        x[past], y[past] = padding, padding
+        model = speaker()
+        history = lstm.fit(model, x, y, lstm.Adam(model.params, 0.03), loss=lstm.cross_entropy, epochs=3, lengths=lengths)
+        losses.append([*history.loss, lstm.evaluate(model, x, y, lstm.cross_entropy, lengths)])
+    assert losses[0] == losses[1]
+
+
+def test_the_loss_at_every_step_is_the_mean_over_the_steps_before_the_ends():
+    x, y, lengths = language()
+    model = speaker()
+    with training.evaluating(model):
+        logits = model(x, None, lengths)[0].astype(float)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    terms = [-np.log(p[t, b, y[t, b]]) for b, n in enumerate(lengths) for t in range(n)]
+    assert abs(lstm.evaluate(model, x, y, lstm.cross_entropy, lengths) - np.mean(terms)) < 1e-6
