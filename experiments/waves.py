@@ -12,13 +12,15 @@ from lstm.data import Split
 
 SCHEDULES = {
     "constant": lambda rate, n, w: warmup_exponential(rate, 1.0, warmup=w),
-    "exponential": lambda rate, n, w: warmup_exponential(rate, 0.01 ** (1 / (n - w)), warmup=w),
+    "exponential": lambda rate, n, w: warmup_exponential(
+        rate, 0.01 ** (1 / (n - w)), warmup=w
+    ),
     "cosine": lambda rate, n, w: cosine(rate, n, warmup=w),
 }
 
 
 def waves(count, steps, rng):
-    """Return noisy waves x (steps, count, 1), and as targets the next values without noise."""
+    """Return noisy waves (steps, count, 1), and as targets the next values, noiseless."""
     t, period = np.arange(steps + 1)[:, None, None], rng.uniform(8, 32, (count, 1))
     wave = np.sin(2 * np.pi * (t / period + rng.uniform(0, 1, (count, 1))))
     noise = rng.normal(0, 0.3, (steps, count, 1))
@@ -33,8 +35,9 @@ def learn(*, steps=30, batch=16, hidden=16, optimizer=Adam, rate=0.03, schedule=
     start = time.process_time()
     try:
         with np.errstate(all="ignore"):
-            fit(model, *train, optimizer(model.params, rate), epochs=passes, batch_size=batch,
-                clip_norm=clip, schedule=SCHEDULES[schedule](rate, passes, warmup),
+            fit(model, *train, optimizer(model.params, rate), epochs=passes,
+                batch_size=batch, clip_norm=clip,
+                schedule=SCHEDULES[schedule](rate, passes, warmup),
                 rng=np.random.default_rng(seed))
     except FloatingPointError:
         return {"loss": math.inf, "seconds": time.process_time() - start}
