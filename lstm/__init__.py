@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
-from .data import japanese_vowels, pad, sine_task, sunspots, windows
+from .data import embedded_reber, japanese_vowels, pad, sine_task, sunspots, windows
 from .diagnostics import gradient_check, traces
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
@@ -66,6 +66,7 @@ __all__ = [
     "clip_grad_value",
     "cosine",
     "cross_entropy",
+    "embedded_reber",
     "evaluate",
     "fit",
     "get_array_module",

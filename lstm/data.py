@@ -1,4 +1,4 @@
-"""Data of the book: the sine task, sunspots, spoken vowels; windows, padding, batches."""
+"""Data of the book: a sine, sunspots, vowels, a grammar; windows, padding, batches."""
 
 from __future__ import annotations
 
@@ -139,6 +139,70 @@ def japanese_vowels() -> tuple[Labelled, Labelled]:
     file = resources.files(__package__) / "japanese_vowels.npz"
     with file.open("rb") as data, np.load(data, allow_pickle=False) as stored:
         return part("train"), part("test")
+
+
+SYMBOLS = "BTPSXVE"  # of the Reber grammar: token k is SYMBOLS[k]
+
+# Reber's grammar: what may come next in each state, and to which state it leads.
+REBER = (
+    {"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6},
+    {"P": 4, "V": 6}, {"E": 7},
+)
+
+
+def embedded_grammar() -> list[dict[str, int]]:
+    """Return the states of the embedded Reber grammar, in the form of `REBER`.
+
+    State 0 is the first, 1 decides between T and P. Behind either stands Reber's grammar,
+    and then the same symbol once more; state 19, after the E, is no longer in the list.
+    """
+    grammar = [{"B": 1}, {"T": 2, "P": 10}]
+    for symbol, first in (("T", 2), ("P", 10)):
+        grammar += [{s: first + to for s, to in state.items()} for state in REBER]
+        grammar.append({symbol: 18})
+    return [*grammar, {"E": 19}]
+
+
+class Strings(NamedTuple):
+    """Padded tokens (T, B), lengths (B,), and which symbols may follow, (T, B, 7)."""
+
+    tokens: Array
+    lengths: Array
+    legal: Array
+
+
+def embedded_reber(count: int, rng: np.random.Generator) -> Strings:
+    """Return strings of the embedded Reber grammar: B, T or P, a string, that T or P, E.
+
+    Where two symbols may follow, each does with probability 1/2. The string in between is
+    one of Reber's grammar, so the whole has 9 symbols at least; there is no longest one.
+
+    Parameters
+    ----------
+    count : B, number of strings
+    rng : generator to draw from
+
+    Returns
+    -------
+    tokens : whole numbers, places in `SYMBOLS`; 0 past a string's end
+    lengths : numbers of symbols
+    legal : True where a symbol may follow the string up to and with a step; after the last
+        symbol none may
+
+    References
+    ----------
+    Reber (1967); Hochreiter and Schmidhuber (1997), experiment 1.
+    """
+    check_size("embedded_reber", "count", count)
+    grammar, rows = [*embedded_grammar(), {}], []
+    for _ in range(count):
+        state, steps = 0, []
+        while grammar[state]:
+            symbol, state = list(grammar[state].items())[rng.integers(len(grammar[state]))]
+            steps.append([SYMBOLS.index(symbol), *(s in grammar[state] for s in SYMBOLS)])
+        rows.append(np.array(steps))
+    table, lengths = pad(rows)
+    return Strings(table[:, :, 0], lengths, table[:, :, 1:] == 1)
 
 
 def batches(

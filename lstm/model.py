@@ -130,7 +130,7 @@ class Sequential(Model):
         return dy, join_states(list(states.values()))
 
 
-def readout(recurrent: Recurrent, size: int, rng: Seed) -> Linear:
+def readout_of(recurrent: Recurrent, size: int, rng: Seed) -> Linear:
     """Return a linear layer that reads all directions of a recurrent one, of its kind."""
     options = {"rng": rng, "dtype": recurrent.dtype, "device": recurrent.device}
     return Linear(recurrent.directions * recurrent.hidden_size, size, **options)
@@ -152,7 +152,7 @@ class Regressor(Sequential):
     """
 
     def __init__(self, recurrent: Recurrent, output_size: int, *, rng: Seed = None) -> None:
-        self.recurrent, self.linear = recurrent, readout(recurrent, output_size, rng)
+        self.recurrent, self.linear = recurrent, readout_of(recurrent, output_size, rng)
         super().__init__(recurrent=self.recurrent, linear=self.linear)
 
 
@@ -218,7 +218,7 @@ class Classifier(Model):
         if recurrent.batch_first:
             raise ValueError("Classifier expected a layer with batch_first=False")
         self.recurrent, self.pool = recurrent, pool
-        self.linear = readout(recurrent, classes, rng)
+        self.linear = readout_of(recurrent, classes, rng)
         self.layers = {"recurrent": self.recurrent, "linear": self.linear}
 
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:

@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 
+import lstm
 from lstm import data
+from lstm.data import SYMBOLS
 
 
 def test_the_sine_task_is_the_seeds():
@@ -125,3 +127,91 @@ def test_no_utterance_is_in_both_parts():
     train, test = data.japanese_vowels()
     starts = [{tuple(step) for step in part.x[0].tolist()} for part in (train, test)]
     assert len(starts[0]) == 270 and len(starts[1]) == 370 and not starts[0] & starts[1]
+
+
+# The embedded Reber grammar
+
+# Written down from the published drawing, without the package's table of states.
+AFTER_X = "(?:XT*VP)*(?:S|XT*VV)E"
+REBER = f"B(?:TS*X{AFTER_X}|PT*V(?:VE|P{AFTER_X}))"
+EMBEDDED = re.compile(f"B([TP]){REBER}\\1E")
+
+
+def reber(count=2000, seed=0):
+    part = lstm.embedded_reber(count, np.random.default_rng(seed))
+    words = ["".join(SYMBOLS[k] for k in part.tokens[:n, b]) for b, n in enumerate(part.lengths)]
+    return part, words
+
+
+@pytest.mark.parametrize("word", ["BTSSXXTVVE", "BPVVE", "BTXXVPSE", "BPVPXVPXVPXVVE", "BTSXXVPSE"])
+def test_published_strings_are_in_the_grammar_and_the_expression(word):
+    assert re.fullmatch(REBER, word)
+    state = 0
+    for symbol in word:
+        state = data.REBER[state][symbol]
+    assert state == len(data.REBER)
+
+
+@pytest.mark.parametrize("word", ["BTSSPXSE", "BPTVVB", "BTXXVVSE", "BPVSPSE", "BTSSSE"])
+def test_published_strings_that_are_not(word):
+    assert not re.fullmatch(REBER, word)
+    state = 0
+    with pytest.raises(KeyError):
+        for symbol in word:
+            state = data.REBER[state][symbol]
+
+
+def test_strings_of_the_embedded_grammar_have_its_form_and_lengths():
+    part, words = reber()
+    assert all(EMBEDDED.fullmatch(word) for word in words)
+    assert min(part.lengths) == 9 and part.tokens.shape == (max(part.lengths), 2000)
+    # Mean steps from each state of the inner grammar to its end, by their linear equations.
+    moves = np.zeros((7, 7))
+    for state, edges in enumerate(data.REBER):
+        for to in edges.values():
+            if to < 7:
+                moves[state, to] += 1 / len(edges)
+    inner = np.linalg.solve(np.eye(7) - moves, np.ones(7))[0]
+    error = part.lengths.std() / 2000**0.5
+    assert abs(part.lengths.mean() - (inner + 4)) < 5 * error
+    assert abs(np.mean([word[1] == "T" for word in words]) - 0.5) < 5 * 0.5 / 2000**0.5
+    past = np.arange(len(part.tokens))[:, None] >= part.lengths
+    assert not part.tokens[past].any() and not part.legal[past].any()
+
+
+def test_what_is_legal_is_what_follows_somewhere_and_each_with_its_share():
+    part, words = reber()
+    followers = {}
+    for word in words:
+        for n in range(1, len(word)):
+            followers.setdefault(word[:n], []).append(word[n])
+    seen = 0
+    for b, word in enumerate(words):
+        for t in range(len(word)):
+            legal = {SYMBOLS[k] for k in np.flatnonzero(part.legal[t, b])}
+            after = followers.get(word[: t + 1], [])
+            assert set(after) <= legal and bool(legal) == (t < len(word) - 1)
+            if len(after) >= 100:
+                seen += 1
+                assert legal == set(after)
+                share = after.count(after[0]) / len(after)
+                assert abs(share - 1 / len(legal)) < 5 * 0.5 / len(after) ** 0.5
+    assert seen > 2000
+    assert part.legal.dtype == bool and part.legal.sum(-1).max() == 2
+
+
+def test_the_second_symbol_alone_decides_the_last_but_one():
+    part, words = reber(300)
+    for b, word in enumerate(words):
+        n = part.lengths[b]
+        assert np.flatnonzero(part.legal[n - 3, b]).tolist() == [SYMBOLS.index(word[1])]
+        assert word[-2] == word[1] and word[-1] == "E"
+
+
+def test_strings_come_from_the_generator_and_a_count_is_checked():
+    a, b = (reber(20, seed=3)[0] for _ in range(2))
+    for one, other in zip(a, b):
+        np.testing.assert_array_equal(one, other)
+    assert reber(20, seed=4)[1] != reber(20, seed=3)[1]
+    with pytest.raises(ValueError, match="^embedded_reber expected count of at least 1, got 0$"):
+        lstm.embedded_reber(0, np.random.default_rng(0))

@@ -93,6 +93,11 @@ FAULTS = {
     "a sequence in another's place": ("data.py", "x[: lengths[b], b] = sequence", "x[: lengths[b], b - 1] = sequence"),
     "padding before the sequence": (
         "data.py", "x[: lengths[b], b] = sequence", "x[len(x) - lengths[b] :, b] = sequence"),
+    "another symbol before the last": ("data.py", "grammar.append({symbol: 18})", 'grammar.append({"T": 18})'),
+    "an edge to another state": ("data.py", '{"T": 3, "V": 5}', '{"T": 3, "V": 4}'),
+    "what was legal a step ago": (
+        "data.py", "steps.append([SYMBOLS.index(symbol), *(s in grammar[state] for s in SYMBOLS)])",
+        "steps.append([SYMBOLS.index(symbol), *(s == symbol for s in SYMBOLS)])"),
     "a loss over the padded steps": (
         "training.py", "if lengths is None or target.ndim == 1:", "if True:"),
     "lengths of other sequences": (
