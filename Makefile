@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: help book test nightly weave notebooks bench clean
+.PHONY: help book test nightly weave notebooks grids bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,10 @@ weave: $(READY)  ## write the package's text into the woven cells
 
 notebooks: weave  ## weave, execute every chapter in order, store the outputs
 	$(BIN)/python book/run.py
+
+# joblib holds BLAS to one thread in each of its processes.
+grids: $(READY)  ## measure what the stored tables of long grids lack; GRID=sine for one of them
+	$(BIN)/python -m experiments.sweep $(GRID)
 
 bench: $(READY)  ## time the package against PyTorch, which it installs
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) -c constraints.txt torch==$(TORCH)

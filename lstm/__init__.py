@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .direction import Reversed
     from .interop import load, load_torch_state_dict, save, torch_state_dict
+    from .tuning import rate_before_rise, rate_range_test
     from .variants import (
         CoupledLSTM,
         PeepholeLSTM,
@@ -78,6 +79,8 @@ __all__ = [
     "mean_squared_error",
     "move_model",
     "pad",
+    "rate_before_rise",
+    "rate_range_test",
     "resolve_device",
     "save",
     "sine_task",
@@ -95,6 +98,7 @@ LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "direction": ("Reversed",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
+    "tuning": ("rate_before_rise", "rate_range_test"),
     "variants": (
         "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",
     ),

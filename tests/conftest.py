@@ -18,6 +18,9 @@ settings.register_profile(
 )  # fmt: skip
 settings.load_profile("book")
 
+# For `experiments`, which is not installed. Last: a copy of the package may stand first.
+sys.path.append(str(Path(__file__).parents[1]))
+
 if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     collect_ignore = ["test_cupy.py"]
 

@@ -16,7 +16,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
-    for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction")
+    for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning")
 }
 
 FAULTS = {
@@ -193,6 +193,11 @@ FAULTS = {
     "an equal loss taken for a better one": ("optim.py", "loss < self.best * (1 - threshold)", "loss <= self.best * (1 - threshold)"),
     "a carried state forgotten": ("checkpoints.py", "        model.layers[name].state = state\n", "        pass\n"),
     "old checkpoints pile up": ("checkpoints.py", "*self.files()[: -self.keep], ", ""),
+    "a range test on the model itself": ("tuning.py", "copy.deepcopy(model), History()", "model, History()"),
+    "a range test at one rate": (
+        "tuning.py", "schedule=rates.__getitem__", "schedule=lambda epoch: rates[0]"),
+    "a rise above the last loss alone": ("tuning.py", "np.minimum.accumulate(losses)", "np.append(losses[0], losses[:-1])"),
+    "a loss that falls again after a rise": ("tuning.py", "losses[:end]", "losses"),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 

@@ -84,6 +84,8 @@ def name_chapter(app, what, name, obj, options, lines):
 def is_public(name: str) -> bool:
     """Tell whether ``lstm.module.object`` is a function or class for users, not a helper."""
     module, _, last = name.rpartition(".")
+    if not module.startswith("lstm."):  # of `experiments`, which the API does not describe
+        return False
     return last[0] != "_" and callable(getattr(import_module(module), last))
 
 

@@ -1,0 +1,151 @@
+"""Run the long grids of the book: ``make grids``, or ``python -m experiments.sweep NAME...``.
+
+A grid is a module of this folder. It has FILE, the table of results, a path from the root;
+``measure(**cell)``, which returns a dict of results; and ``cells(rows)``, which returns the
+cells, dicts of parameters: it is called again with all stored rows until it has no new one.
+
+The table is replaced by a longer one whenever a result comes, so a killed sweep continues where
+it was. A cell that fails is named at the end, costs no other, and is tried again by the next run.
+The first line holds a digest of the source that made the table; one of another is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import csv
+import hashlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+
+ROOT = Path(__file__).resolve().parents[1]
+GRIDS = (
+    "sine", "optimizers", "rates", "ranges", "hidden", "sizes", "clipping", "schedules", "dropout",
+)  # fmt: skip
+Cell = dict[str, Any]
+Row = dict[str, str]
+
+
+def texts(values: Cell) -> Row:
+    """Return values as a table holds them: nothing for None."""
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def digest(grid: ModuleType) -> str:
+    """Return a short name of the source of a grid and of modules beside it that it imports.
+
+    What changes no result does not count: comments, docstrings, FILE, `cells`.
+    """
+    found, queue = hashlib.sha256(), [grid]
+    for module in queue:
+        tree = ast.parse(Path(str(module.__file__)).read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+                node.body = [part for part in node.body if not aside(part)]
+        found.update(ast.unparse(tree).encode())
+        names = {getattr(value, "__module__", None) or "" for value in vars(module).values()}
+        beside = [sys.modules[n] for n in sorted(names) if n.startswith(f"{grid.__package__}.")]
+        queue += [module for module in beside if module not in queue]
+    return found.hexdigest()[:12]
+
+
+def aside(node: ast.stmt) -> bool:
+    """Say whether a statement of a grid's source changes no result."""
+    words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return words or getattr(node, "name", "") == "cells" or ast.unparse(node)[:6] == "FILE ="
+
+
+def read(path: Path) -> tuple[str, list[Row]]:
+    """Return the first line of a table and its rows; nothing where there is none."""
+    head, *lines = path.read_text().splitlines() if path.exists() else [""]
+    return head, list(csv.DictReader(lines))
+
+
+def write(path: Path, head: str, rows: list[Row]) -> None:
+    """Replace a table by another, in one step."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="") as file:
+        table = csv.DictWriter(file, rows[0], lineterminator="\n")
+        file.write(f"{head}\n")
+        table.writeheader()
+        table.writerows(rows)
+    os.replace(temporary, path)
+
+
+def attempt(measure: Callable[..., Cell], cell: Cell) -> tuple[Row, Row, str]:
+    """Measure one cell; return it, and its results or the text of its error."""
+    found, error = {}, ""
+    try:
+        found = measure(**cell)
+    except Exception:
+        error = traceback.format_exc()
+    rounded = {name: f"{v:.2e}" if isinstance(v, float) else v for name, v in found.items()}
+    return texts(cell), texts(rounded), error
+
+
+def find(cell: Cell, rows: list[Row]) -> Row | None:
+    """Return the row of a cell, None where it is not stored."""
+    wanted = texts(cell).items()
+    return next((row for row in rows if wanted <= row.items()), None)
+
+
+def sweep(
+    measure: Callable[..., Cell], cells: Callable[[list[Row]], list[Cell]], path: Path, head: str
+) -> list[str]:
+    """Measure what a table lacks, on the cores or machines of joblib's `parallel_config`.
+
+    Returns
+    -------
+    For each cell that failed, what it was and its error.
+    """
+    found, rows = read(path)
+    if rows and found != head:
+        raise ValueError(f"{path.name} was made by another source: {found!r}, now {head!r}")
+    failed: dict[str, str] = {}
+    while todo := [c for c in cells(rows) if not find(c, rows) and str(texts(c)) not in failed]:
+        tasks = [delayed(attempt)(measure, cell) for cell in todo]
+        for done, (cell, result, error) in enumerate(
+            Parallel(return_as="generator_unordered")(tasks), 1
+        ):
+            if error:
+                failed[str(cell)] = f"{cell}: {error}"
+            else:
+                rows.append(cell | result)
+                write(path, head, rows)
+            print(f"{path.name}: {done} of {len(todo)}, {cell}", "FAILED" * bool(error), flush=True)
+    if ordered := [row for cell in cells(rows) if (row := find(cell, rows))]:
+        write(path, head, ordered)
+    return list(failed.values())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 1 if a cell failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("grids", nargs="*", default=GRIDS, metavar="NAME", help=", ".join(GRIDS))
+    parser.add_argument("--jobs", type=int, default=-1, help="processes, -1 for one a core")
+    parser.add_argument("--fresh", action="store_true", help="measure anew what is stored")
+    options = parser.parse_args(arguments)
+    failed = []
+    for name in options.grids:
+        grid = import_module(f"experiments.{name}")
+        head = f"# python -m experiments.sweep {name}; source {digest(grid)}"
+        if options.fresh:
+            (ROOT / grid.FILE).unlink(missing_ok=True)
+        with parallel_config("loky", n_jobs=options.jobs, inner_max_num_threads=1):
+            failed += sweep(grid.measure, grid.cells, ROOT / grid.FILE, head)
+    print(*failed, sep="\n")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
