@@ -26,6 +26,7 @@ from .training import evaluate, fit
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .interop import load, load_torch_state_dict, save, torch_state_dict
+    from .sanity import sanity_check
     from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
 __version__ = "0.2.0"
@@ -67,6 +68,7 @@ __all__ = [
     "move_model",
     "pad",
     "resolve_device",
+    "sanity_check",
     "save",
     "sine_task",
     "sunspots",
@@ -82,6 +84,7 @@ __all__ = [
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
+    "sanity": ("sanity_check",),
     "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
 }
 
