@@ -1,4 +1,4 @@
-"""Sanity checks: what holds for a right model on any data, before a training is believed."""
+"""Sanity checks: what holds for a right model on any data, before it is trained."""
 
 from __future__ import annotations
 
@@ -140,7 +140,8 @@ def check_start(
     y, _ = model(batch.x, None, batch.lengths)
     zeros = get_array_module(y).zeros_like(y)
     silent, start = (
-        float(loss_to_ends(loss, output, batch.y, batch.lengths)[0]) for output in (zeros, y)
+        float(loss_to_ends(loss, output, batch.y, batch.lengths)[0])
+        for output in (zeros, y)
     )
     theory = theoretical_loss(batch, y.shape[-1]) if expected is None else expected
     allowed = theory + 1.0 if batch.y.dtype.kind in "iu" else 9.0 * theory
@@ -161,7 +162,7 @@ def overfitted_loss(
     for _ in range(steps):
         try:
             value, _, _ = train_step(
-                copied, batch.x, batch.y, None, optimizer, loss, None, batch.lengths
+                copied, batch.x, batch.y, None, optimizer, loss, lengths=batch.lengths
             )
         except FloatingPointError:
             return math.inf
@@ -340,6 +341,35 @@ def check_halves(model: Module, batch: Batch) -> Check:
     return Check(True, evidence, "a state carried on stands for the whole past")
 
 
+def trainings(
+    model: Module, batch: Batch, loss: Loss, steps: int, learning_rate: float
+) -> tuple[float, float, float]:
+    """Return the loss of zeros, after a training, and after one without input."""
+    check_size("sanity_check", "steps", steps)
+    check_positive("sanity_check", "learning_rate", learning_rate)
+    y, _ = working_copy(model)(batch.x, None, batch.lengths)
+    zeros = get_array_module(y).zeros_like(y)
+    silent = float(loss_to_ends(loss, zeros, batch.y, batch.lengths)[0])
+    learned, blind = (
+        overfitted_loss(model, batch._replace(x=x), loss, steps, learning_rate)
+        for x in (batch.x, 0.0 * batch.x)
+    )
+    return silent, learned, blind
+
+
+def checked_batch(model: Module, x: Array, y: Array, lengths: Any) -> Batch:
+    """Return the data as a batch that `fit` can train on; raise an error if it cannot."""
+    for name, layer in model.layers.items():
+        if getattr(layer, "batch_first", False):
+            raise ValueError(
+                f"sanity_check expected layers with batch_first=False, got {name} with "
+                "True; fit takes x as (time, batch, features)"
+            )
+    lengths = check_lengths("sanity_check", lengths, x)
+    check_pair("sanity_check", x, y, lengths)
+    return Batch(x, y, lengths)
+
+
 def sanity_check(
     model: Module, x: Array, y: Array, *, loss: Loss, rng: np.random.Generator,
     lengths: Any = None, expected: float | None = None,
@@ -350,7 +380,7 @@ def sanity_check(
     Parameters
     ----------
     model : untrained, for the loss at the start to mean anything
-    x, y, loss, lengths : as in `fit`
+    x, y, loss, lengths : as in `fit`; bad ones raise its errors
     rng : draws what is sampled
     expected : the loss of outputs that are all zero, for a loss that is neither
         `cross_entropy` nor `mean_squared_error`
@@ -360,22 +390,11 @@ def sanity_check(
     -------
     SanityReport : under start, gradients, batch, time, batch size, halves, overfit, input
 
-    Raises
-    ------
-    ValueError
-        If x or y is not finite or does not fit, or a layer is ``batch_first``, which `fit`
-        cannot train.
-
     References
     ----------
     Karpathy (2019).
     """
-    lengths = check_lengths("sanity_check", lengths, x)
-    check_pair("sanity_check", x, y, lengths)
-    check_size("sanity_check", "steps", steps)
-    check_positive("sanity_check", "learning_rate", learning_rate)
-    refuse_batch_first(model)
-    whole = Batch(x, y, lengths)
+    whole = checked_batch(model, x, y, lengths)
     few, exact = small_batch(whole, rng), working_copy(model, np.float64)
     silent, learned, blind = trainings(model, few, loss, steps, learning_rate)
     few = few._replace(x=few.x.astype(np.float64, order="C"))
@@ -389,27 +408,3 @@ def sanity_check(
         "overfit": check_overfit(learned, silent),
         "input": check_input(learned, blind, silent),
     })
-
-
-def trainings(
-    model: Module, batch: Batch, loss: Loss, steps: int, learning_rate: float
-) -> tuple[float, float, float]:
-    """Return the loss of zeros, after a training, and after one without input."""
-    y, _ = working_copy(model)(batch.x, None, batch.lengths)
-    zeros = get_array_module(y).zeros_like(y)
-    silent = float(loss_to_ends(loss, zeros, batch.y, batch.lengths)[0])
-    blind = batch._replace(x=0.0 * batch.x)
-    options = loss, steps, learning_rate
-    return silent, overfitted_loss(model, batch, *options), overfitted_loss(
-        model, blind, *options
-    )
-
-
-def refuse_batch_first(model: Module) -> None:
-    """Raise a ValueError if a layer takes the batch where `fit` has the time."""
-    for name, layer in model.layers.items():
-        if getattr(layer, "batch_first", False):
-            raise ValueError(
-                f"sanity_check expected layers with batch_first=False, got {name} with "
-                "True; fit takes x as (time, batch, features)"
-            )
