@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .direction import Reversed
     from .interop import load, load_torch_state_dict, save, torch_state_dict
+    from .sanity import sanity_check
     from .tuning import rate_before_rise, rate_range_test
     from .variants import (
         CoupledLSTM,
@@ -82,6 +83,7 @@ __all__ = [
     "rate_before_rise",
     "rate_range_test",
     "resolve_device",
+    "sanity_check",
     "save",
     "sine_task",
     "sunspots",
@@ -98,6 +100,7 @@ LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "direction": ("Reversed",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
+    "sanity": ("sanity_check",),
     "tuning": ("rate_before_rise", "rate_range_test"),
     "variants": (
         "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",

@@ -104,12 +104,18 @@ def loss_to_ends(
     return value, dy
 
 
-def first_broken(params: Mapping[str, Array]) -> str:
-    """Return the end of an error that names the first parameter that is not finite."""
-    for name, p in params.items():
-        if not get_array_module(p).isfinite(p).all():
-            return f", but {name} was already not finite"
-    return ""
+def first_broken(
+    arrays: Mapping[str, Array], text: str = ", but {} was already not finite"
+) -> str:
+    """Return a text about the first array without a finite square; empty if there is none.
+
+    A square, because Adam keeps that of a gradient: one that is infinite stays so.
+    """
+    squares = {name: (a * a).sum() for name, a in arrays.items()}
+    if math.isfinite(float(sum(squares.values()))):  # waits for the device once
+        return ""
+    broken = (name for name, s in squares.items() if not math.isfinite(float(s)))
+    return text.format(next(broken, "all together"))
 
 
 def clip(
@@ -156,18 +162,18 @@ def train_step(
     Raises
     ------
     FloatingPointError
-        If the loss is NaN or infinite; the parameters are left as they were.
+        If the loss or a gradient is not finite; the parameters are left as they were.
     """
     prediction, state = model(x, state, lengths)
     scalar, dy = loss_to_ends(loss, prediction, y, lengths)
-    value = float(scalar)
+    value, kept = float(scalar), "the parameters were not changed"
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss became {value}; the parameters were not changed"
-            + first_broken(model.params)
-        )
+        kept += first_broken(model.params)
+        raise FloatingPointError(f"the loss became {value}; {kept}")
     model.backward(dy)
     grads = model.grads
+    if broken := first_broken(grads, "the gradient of {} has no finite square"):
+        raise FloatingPointError(f"{broken}; {kept}")
     norm = clip(grads, clip_norm, clip_value)
     optimizer.step(grads)
     return value, norm, state
