@@ -59,15 +59,14 @@ def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
 
 
 def activate(z: Array, scale: Array) -> Array:
-    """Turn pre-activations into gates, in place: scale * tanh(scale * z) + (1 - scale).
+    """Turn scaled pre-activations into gates, in place: scale * tanh(z) + (1 - scale).
 
     Parameters
     ----------
-    z : (blocks, ...), overwritten
+    z : (blocks, ...) pre-activations times their scale, overwritten
     scale : (blocks, 1, ...), 1/2 where the block is a sigmoid and 1 where it is a tanh
     """
     xp = get_array_module(z)
-    z *= scale
     xp.tanh(z, out=z)
     z *= scale
     z += 1.0 - scale
@@ -81,7 +80,8 @@ def lstm_step(
 
     Parameters
     ----------
-    z : (4, ...) pre-activations W x + U h + b, overwritten by the gates i, f, g, o
+    z : (4, ...) pre-activations W x + U h + b times the scale of their block, overwritten
+        by the gates i, f, g, o
     c_prev : (...) cell state before the step
     h, c, tanh_c : (...) filled with the hidden state, the cell state and its tanh
     scale : ``gate_scale(z)``, made once for all steps
@@ -116,9 +116,9 @@ def lstm_partials(
     """
     xp = get_array_module(gates)
     i, f, g, o = gates
-    for s, ds, partner in ((i, dz[0], g), (f, dz[1], c_prev), (o, dz[3], tanh_c)):
-        xp.subtract(1.0, s, out=ds)  # sigmoid_grad(s) * partner
-        ds *= s
+    xp.subtract(1.0, gates, out=dz)
+    dz *= gates  # sigmoid_grad of all blocks: that of g is replaced below
+    for ds, partner in ((dz[0], g), (dz[1], c_prev), (dz[3], tanh_c)):
         ds *= partner
     for t, dt, partner in ((g, dz[2], i), (tanh_c, dh_dc, o)):
         xp.multiply(t, t, out=dt)  # tanh_grad(t) * partner
@@ -150,8 +150,8 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
 
     Parameters
     ----------
-    z : (3, ...) pre-activations of r and z, and the input's part of that of n;
-        overwritten by the gates r, z, n
+    z : (3, ...) pre-activations of r and z times their scale, and the input's part of
+        that of n; overwritten by the gates r, z, n
     zh_n : (...) the hidden state's part of n's pre-activation, which r multiplies
     h_prev : (...) hidden state before the step
     h : (...) filled with the hidden state after it

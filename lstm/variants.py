@@ -25,6 +25,7 @@ from .recurrence import (
     project_backward,
     rnn_backward,
     rnn_forward,
+    scaled,
     side_by_side,
 )
 
@@ -39,7 +40,8 @@ def peephole_step(
     Parameters
     ----------
     z, c_prev, h, c, tanh_c, scale : as in `gates.lstm_step`
-    p : (3, H, 1) weights of the cell in i and f, which see c_prev, and in o, which sees c
+    p : (3, H, 1) weights of the cell in i and f, which see c_prev, and in o, which sees c,
+        times the scale of their blocks, 1/2
 
     References
     ----------
@@ -65,7 +67,7 @@ def peephole_step_backward(
     Parameters
     ----------
     dh, dc, dz, dh_dc, f : as in `gates.lstm_step_backward`
-    p : as in `peephole_step`
+    p : (3, H, 1), not scaled
     """
     dz[3] *= dh
     dh_dc *= dh
@@ -81,7 +83,7 @@ def peephole_forward(
     weight_peephole: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, LSTMCache]:
     """Run an LSTM with peepholes (3, H); all else as in `recurrence.lstm_forward`."""
-    step = partial(peephole_step, p=weight_peephole[:, :, None])
+    step = partial(peephole_step, p=0.5 * weight_peephole[:, :, None])
     return lstm_forward(x, state, weight_ih, weight_hh, bias, workspace, step=step)
 
 
@@ -90,14 +92,20 @@ def peephole_backward(
     bias: Array, weight_peephole: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time with peepholes, whose gradient comes last."""
-    xp, workspace = get_array_module(dy), workspace or Workspace()
     step = partial(peephole_step_backward, p=weight_peephole[:, :, None])
+    dpeephole, c = get_array_module(dy).zeros_like(weight_peephole), cache.c
+
+    def watch(steps: slice, dz: Array) -> None:
+        before, after = c[steps], c[1:][steps]
+        for block, seen, d in ((0, before, dpeephole[0]), (1, before, dpeephole[1]),
+                               (3, after, dpeephole[2])):
+            d += (dz[:, block] * seen).sum((0, 2))
+
     weights = weight_ih, weight_hh, bias
-    dx, dstate, dweights = lstm_backward(dy, dstate, cache, *weights, workspace, step=step)
-    dz = workspace.take("dz", cache.gates.shape, dy)  # the loop left it there
-    before, after = cache.c[:-1], cache.c[1:]
-    seen = (dz[:, 0] * before, dz[:, 1] * before, dz[:, 3] * after)
-    return dx, dstate, (*dweights, xp.stack([a.sum((0, 2)) for a in seen]))
+    dx, dstate, dweights = lstm_backward(
+        dy, dstate, cache, *weights, workspace, step=step, watch=watch
+    )
+    return dx, dstate, (*dweights, dpeephole)
 
 
 class PeepholeLSTM(LSTM):
@@ -225,6 +233,7 @@ def reset_first_forward(
     h, rh = take("h", (T + 1, H, B), x), take("rh", (T, H, B), x)
     read, gates = take("read", (H, B), x), z.reshape(T, 3, H, B)
     scale = gate_scale(gates[0], GRU_SCALE)
+    weight_ih, weight_hh, bias = scaled(scale, weight_ih, weight_hh, bias)
     h[0] = state[0].T
     project(x, weight_ih, bias, z)
     for t in range(T):
