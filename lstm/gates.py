@@ -53,23 +53,26 @@ def tanh_slope_into(t: Array, out: Array) -> None:
 
 
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
-    """Return the factor of each block of gates, shaped to multiply z (blocks, ...)."""
+    """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, 1, ...)."""
     xp = get_array_module(z)
-    return xp.asarray(scale, dtype=z.dtype).reshape(-1, *[1] * (z.ndim - 1))
+    pairs = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
+    return pairs.reshape(2, -1, *[1] * (z.ndim - 1))
 
 
 def activate(z: Array, scale: Array) -> Array:
-    """Turn scaled pre-activations into gates, in place: scale * tanh(z) + (1 - scale).
+    """Turn pre-activations into gates, in place: a tanh(a z) + (1 - a) in each block.
 
     Parameters
     ----------
-    z : (blocks, ...) pre-activations times their scale, overwritten
-    scale : (blocks, 1, ...), 1/2 where the block is a sigmoid and 1 where it is a tanh
+    z : (blocks, ...), overwritten
+    scale : (2, blocks, 1, ...) from `gate_scale`: a is 1/2 where the block is a sigmoid and
+        1 where it is a tanh
     """
-    xp = get_array_module(z)
+    xp, (a, rest) = get_array_module(z), scale
+    z *= a
     xp.tanh(z, out=z)
-    z *= scale
-    z += 1.0 - scale
+    z *= a
+    z += rest
     return z
 
 
@@ -80,8 +83,7 @@ def lstm_step(
 
     Parameters
     ----------
-    z : (4, ...) pre-activations W x + U h + b times the scale of their block, overwritten
-        by the gates i, f, g, o
+    z : (4, ...) pre-activations W x + U h + b, overwritten by the gates i, f, g, o
     c_prev : (...) cell state before the step
     h, c, tanh_c : (...) filled with the hidden state, the cell state and its tanh
     scale : ``gate_scale(z)``, made once for all steps
@@ -150,8 +152,8 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
 
     Parameters
     ----------
-    z : (3, ...) pre-activations of r and z times their scale, and the input's part of
-        that of n; overwritten by the gates r, z, n
+    z : (3, ...) pre-activations of r and z, and the input's part of that of n;
+        overwritten by the gates r, z, n
     zh_n : (...) the hidden state's part of n's pre-activation, which r multiplies
     h_prev : (...) hidden state before the step
     h : (...) filled with the hidden state after it
@@ -162,7 +164,7 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
     Cho et al. (2014), in the form of cuDNN and PyTorch (reset after the product).
     """
     xp = get_array_module(z)
-    activate(z[:2], scale[:2])
+    activate(z[:2], scale[:, :2])
     r, update, n = z
     xp.multiply(r, zh_n, out=h)
     n += h

@@ -82,26 +82,20 @@ def side_by_side(a: Array, out: Array) -> Array:
     return out.reshape(len(out), -1)
 
 
-def pack(
-    weight_ih: Array, weight_hh: Array, bias: Array, scale: Array, out: Array
-) -> Array:
-    """Put U, W and b side by side, their blocks of rows times their scale.
+def pack(weight_ih: Array, weight_hh: Array, bias: Array, out: Array) -> Array:
+    """Put U, W and b side by side, so that one product serves all three.
 
     Parameters
     ----------
     weight_ih, weight_hh, bias : (rows, I), (rows, H), (rows,)
-    scale : (blocks, 1, 1), from `gates.gate_scale`
     out : (rows, H + I + 1), filled
 
     Returns
     -------
-    out : its product with a column of `stack_inputs` is a step's z, times the scale
+    out : times a step's columns in `stack_inputs` it is U h + W x + b
     """
-    (rows, H), blocks = weight_hh.shape, len(scale)
-    packed, xp = out.reshape(blocks, rows // blocks, -1), get_array_module(out)
-    parts = (weight_hh, packed[..., :H]), (weight_ih, packed[..., H:-1])
-    for part, place in (*parts, (bias[:, None], packed[..., -1:])):
-        xp.multiply(part.reshape(place.shape), scale, out=place)
+    H = weight_hh.shape[1]
+    out[:, :H], out[:, H:-1], out[:, -1] = weight_hh, weight_ih, bias
     return out
 
 
@@ -221,9 +215,8 @@ def lstm_forward(
     z, c = take("gates", (T, rows, B), x), take("c", (T + 1, H, B), x)
     tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, -1, H, B)
     stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (rows, H + I + 1), x))
     factor, c[0] = gate_scale(gates[0], scale), state[1].T
-    space = take("packed", (rows, H + I + 1), x)
-    packed = pack(weight_ih, weight_hh, bias, factor, space)
     cache = LSTMCache(stacked, gates, c, tanh_c)
     for t in range(T):
         xp.matmul(packed, stacked[t], out=z[t])
@@ -309,9 +302,8 @@ def rnn_forward(
     xp, take = get_array_module(x), (workspace or Workspace()).take
     (T, B, I), H = x.shape, len(weight_hh)
     stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
-    z, space = take("z", (H, B), x), take("packed", (H, H + I + 1), x)
-    packed = pack(weight_ih, weight_hh, bias, gate_scale(z[None], (1.0,)), space)
-    cache = RNNCache(stacked, H)
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (H, H + I + 1), x))
+    z, cache = take("z", (H, B), x), RNNCache(stacked, H)
     for t in range(T):
         xp.matmul(packed, stacked[t], out=z)
         squash(z, cache.h[t + 1])
@@ -370,14 +362,6 @@ def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, 
     return dx, dz @ x.reshape(-1, x.shape[2]), dz.sum(1)
 
 
-def scaled(scale: Array, *weights: Array) -> State:
-    """Return weights with each block of rows times its scale, (blocks, 1, 1)."""
-    blocks = len(scale)
-    return tuple(
-        (w.reshape(blocks, len(w) // blocks, -1) * scale).reshape(w.shape) for w in weights
-    )
-
-
 class GRUCache(NamedTuple):
     """What the forward pass of a GRU keeps for the backward pass."""
 
@@ -415,7 +399,6 @@ def gru_forward(
     gates, product = take("gates", (T, 3, H, B), x), take("product", (3, H, B), x)
     zh_n, h = take("zh_n", (T, H, B), x), take("h", (T + 1, H, B), x)
     scale = gate_scale(product, GRU_SCALE)
-    weight_ih, weight_hh, bias = scaled(scale, weight_ih, weight_hh, bias)
     h[0] = state[0].T
     project(x, weight_ih, bias, gates.reshape(T, 3 * H, B))
     for t in range(T):

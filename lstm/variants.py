@@ -25,7 +25,6 @@ from .recurrence import (
     project_backward,
     rnn_backward,
     rnn_forward,
-    scaled,
     side_by_side,
 )
 
@@ -40,8 +39,7 @@ def peephole_step(
     Parameters
     ----------
     z, c_prev, h, c, tanh_c, scale : as in `gates.lstm_step`
-    p : (3, H, 1) weights of the cell in i and f, which see c_prev, and in o, which sees c,
-        times the scale of their blocks, 1/2
+    p : (3, H, 1) weights of the cell in i and f, which see c_prev, and in o, which sees c
 
     References
     ----------
@@ -49,12 +47,12 @@ def peephole_step(
     """
     xp = get_array_module(z)
     z[:2] += p[:2] * c_prev
-    i, f, g = activate(z[:3], scale[:3])
+    i, f, g = activate(z[:3], scale[:, :3])
     xp.multiply(f, c_prev, out=c)
     xp.multiply(i, g, out=h)
     c += h
     z[3] += p[2] * c
-    (o,) = activate(z[3:], scale[3:])
+    (o,) = activate(z[3:], scale[:, 3:])
     xp.tanh(c, out=tanh_c)
     xp.multiply(o, tanh_c, out=h)
 
@@ -67,7 +65,7 @@ def peephole_step_backward(
     Parameters
     ----------
     dh, dc, dz, dh_dc, f : as in `gates.lstm_step_backward`
-    p : (3, H, 1), not scaled
+    p : as in `peephole_step`
     """
     dz[3] *= dh
     dh_dc *= dh
@@ -83,7 +81,7 @@ def peephole_forward(
     weight_peephole: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, LSTMCache]:
     """Run an LSTM with peepholes (3, H); all else as in `recurrence.lstm_forward`."""
-    step = partial(peephole_step, p=0.5 * weight_peephole[:, :, None])
+    step = partial(peephole_step, p=weight_peephole[:, :, None])
     return lstm_forward(x, state, weight_ih, weight_hh, bias, workspace, step=step)
 
 
@@ -233,14 +231,13 @@ def reset_first_forward(
     h, rh = take("h", (T + 1, H, B), x), take("rh", (T, H, B), x)
     read, gates = take("read", (H, B), x), z.reshape(T, 3, H, B)
     scale = gate_scale(gates[0], GRU_SCALE)
-    weight_ih, weight_hh, bias = scaled(scale, weight_ih, weight_hh, bias)
     h[0] = state[0].T
     project(x, weight_ih, bias, z)
     for t in range(T):
         (r, update, n), h_next = gates[t], h[t + 1]
         xp.matmul(weight_hh[: 2 * H], h[t], out=product)
         z[t, : 2 * H] += product
-        activate(gates[t, :2], scale[:2])
+        activate(gates[t, :2], scale[:, :2])
         xp.multiply(r, h[t], out=rh[t])
         xp.matmul(weight_hh[2 * H :], rh[t], out=read)
         n += read

@@ -36,8 +36,7 @@ FAULTS = {
         "recurrence.py", "out[0, :H] = h.T", "out[0, :H] = 0.0 * h.T"),
     "the first cell state forgotten": (
         "recurrence.py", "gate_scale(gates[0], scale), state[1].T", "gate_scale(gates[0], scale), 0.0 * state[1].T"),
-    "a weight without the scale of its gate": (
-        "recurrence.py", "xp.multiply(part.reshape(place.shape), scale, out=place)", "place[...] = part.reshape(place.shape)"),
+    "the bias forgotten in the packed weights": ("recurrence.py", "out[:, -1] = weight_hh, weight_ih, bias", "out[:, -1] = weight_hh, weight_ih, 0.0 * bias"),
     "gradients of the first block alone": ("recurrence.py", "            self.dpacked += product\n", "            pass\n"),
     "a last block that is left out": (
         "recurrence.py", "reversed(range(0, steps, BLOCK))", "reversed(range(0, max(steps - BLOCK, 1), BLOCK))"),
