@@ -94,10 +94,9 @@ def peephole_backward(
     dpeephole, c = get_array_module(dy).zeros_like(weight_peephole), cache.c
 
     def watch(steps: slice, dz: Array) -> None:
-        before, after = c[steps], c[1:][steps]
-        for block, seen, d in ((0, before, dpeephole[0]), (1, before, dpeephole[1]),
-                               (3, after, dpeephole[2])):
-            d += (dz[:, block] * seen).sum((0, 2))
+        seen = c[steps], c[steps], c[1:][steps]  # the cells that i, f and o look at
+        for d, dgate, cell in zip(dpeephole, (dz[:, 0], dz[:, 1], dz[:, 3]), seen):
+            d += (dgate * cell).sum((0, 2))
 
     weights = weight_ih, weight_hh, bias
     dx, dstate, dweights = lstm_backward(

@@ -59,7 +59,7 @@ FAULTS = {
     "peepholes on the wrong state": ("variants.py", "z[3] += p[2] * c\n", "z[3] += p[2] * c_prev\n"),
     "the output's peephole forgotten on the way back": ("variants.py", "    dc += p[2] * dz[3]\n", ""),
     "the gates' peepholes forgotten on the way back": ("variants.py", "    dc += (p[:2] * dz[:2]).sum(0)\n", ""),
-    "the output's peephole learns from the old cell": ("variants.py", "(3, after, dpeephole[2])", "(3, before, dpeephole[2])"),
+    "the output's peephole learns from the old cell": ("variants.py", "seen = c[steps], c[steps], c[1:][steps]", "seen = c[steps], c[steps], c[steps]"),
     "a coupled gate that is not coupled": ("variants.py", "    dg *= df  #", "    dg *= f  #"),
     "the reset's gradient forgotten": ("variants.py", "        dr[t] *= back\n", ""),
     "the candidate learns from the state before the reset": (
