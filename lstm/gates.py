@@ -53,24 +53,26 @@ def tanh_slope_into(t: Array, out: Array) -> None:
 
 
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
-    """Return the factor of each block of gates, shaped to multiply z (blocks, ...)."""
+    """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, 1, ...)."""
     xp = get_array_module(z)
-    return xp.asarray(scale, dtype=z.dtype).reshape(-1, *[1] * (z.ndim - 1))
+    pairs = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
+    return pairs.reshape(2, -1, *[1] * (z.ndim - 1))
 
 
 def activate(z: Array, scale: Array) -> Array:
-    """Turn pre-activations into gates, in place: scale * tanh(scale * z) + (1 - scale).
+    """Turn pre-activations into gates, in place: a tanh(a z) + (1 - a) in each block.
 
     Parameters
     ----------
     z : (blocks, ...), overwritten
-    scale : (blocks, 1, ...), 1/2 where the block is a sigmoid and 1 where it is a tanh
+    scale : (2, blocks, 1, ...) from `gate_scale`: a is 1/2 where the block is a sigmoid and
+        1 where it is a tanh
     """
-    xp = get_array_module(z)
-    z *= scale
+    xp, (a, rest) = get_array_module(z), scale
+    z *= a
     xp.tanh(z, out=z)
-    z *= scale
-    z += 1.0 - scale
+    z *= a
+    z += rest
     return z
 
 
@@ -116,9 +118,9 @@ def lstm_partials(
     """
     xp = get_array_module(gates)
     i, f, g, o = gates
-    for s, ds, partner in ((i, dz[0], g), (f, dz[1], c_prev), (o, dz[3], tanh_c)):
-        xp.subtract(1.0, s, out=ds)  # sigmoid_grad(s) * partner
-        ds *= s
+    xp.subtract(1.0, gates, out=dz)
+    dz *= gates  # sigmoid_grad of all blocks: that of g is replaced below
+    for ds, partner in ((dz[0], g), (dz[1], c_prev), (dz[3], tanh_c)):
         ds *= partner
     for t, dt, partner in ((g, dz[2], i), (tanh_c, dh_dc, o)):
         xp.multiply(t, t, out=dt)  # tanh_grad(t) * partner
@@ -162,7 +164,7 @@ def gru_step(z: Array, zh_n: Array, h_prev: Array, h: Array, scale: Array) -> No
     Cho et al. (2014), in the form of cuDNN and PyTorch (reset after the product).
     """
     xp = get_array_module(z)
-    activate(z[:2], scale[:2])
+    activate(z[:2], scale[:, :2])
     r, update, n = z
     xp.multiply(r, zh_n, out=h)
     n += h

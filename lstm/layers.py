@@ -368,7 +368,7 @@ class Recurrent(RunStates):
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         caches, lengths = self.kept()
-        (T, B, _), D = caches[0].x.shape, self.directions
+        (T, _, B), D = caches[0].h[1:].shape, self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
         dx, dstates, dweights = stack_backward(
             self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,

@@ -11,8 +11,9 @@ that call again and do not need the cache of the call before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 from .backend import Array, get_array_module
 from .gates import (
@@ -43,7 +44,9 @@ class Workspace:
         self.arrays: dict[str, Array] = {}
 
     def take(self, name: str, shape: tuple[int, ...], like: Array) -> Array:
-        """Return the array of a name, its content arbitrary; made anew if it does not fit.
+        """Return an array in the memory of a name, its content arbitrary.
+
+        The memory is made anew where it is too small or of another dtype.
 
         Parameters
         ----------
@@ -51,11 +54,11 @@ class Workspace:
         shape : of the array
         like : an array of the wanted dtype and device
         """
-        kept = self.arrays.get(name)
-        if kept is None or kept.shape != shape or kept.dtype != like.dtype:
-            kept = get_array_module(like).empty(shape, like.dtype)
+        kept, size = self.arrays.get(name), math.prod(shape)
+        if kept is None or kept.size < size or kept.dtype != like.dtype:
+            kept = get_array_module(like).empty(size, like.dtype)
             self.arrays[name] = kept
-        return kept
+        return kept[:size].reshape(shape)
 
 
 def features_first(a: Array, out: Array | None = None) -> Array:
@@ -77,6 +80,254 @@ def side_by_side(a: Array, out: Array) -> Array:
     """
     out[...] = a.swapaxes(0, 1)
     return out.reshape(len(out), -1)
+
+
+def pack(weight_ih: Array, weight_hh: Array, bias: Array, out: Array) -> Array:
+    """Put U, W and b side by side, so that one product serves all three.
+
+    Parameters
+    ----------
+    weight_ih, weight_hh, bias : (rows, I), (rows, H), (rows,)
+    out : (rows, H + I + 1), filled
+
+    Returns
+    -------
+    out : times a step's columns in `stack_inputs` it is U h + W x + b
+    """
+    H = weight_hh.shape[1]
+    out[:, :H], out[:, H:-1], out[:, -1] = weight_hh, weight_ih, bias
+    return out
+
+
+def stack_inputs(x: Array, h: Array, out: Array) -> Array:
+    """Stack what a step multiplies: h above x above 1, features first, for every step.
+
+    Parameters
+    ----------
+    x : (T, B, I)
+    h : (B, H), before the first step; those of later steps are left to be filled
+    out : (T + 1, H + I + 1, B), filled but for the last x, which no step reads
+
+    Returns
+    -------
+    out
+    """
+    H = h.shape[1]
+    out[0, :H] = h.T
+    out[:-1, H:-1] = x.swapaxes(1, 2)
+    out[:, -1] = 1.0
+    return out
+
+
+BLOCK = 10  # steps that go backward together: few enough for the processor's cache
+
+
+def last_blocks_first(steps: int) -> Iterator[slice]:
+    """Cut a number of steps into blocks of at most `BLOCK`; yield them from the last on."""
+    for first in reversed(range(0, steps, BLOCK)):
+        yield slice(first, min(first + BLOCK, steps))
+
+
+class WeightSums:
+    """Gradients of inputs and weights, which are sums or lie apart: a block at a time.
+
+    Parameters
+    ----------
+    stacked : (T + 1, H + I + 1, B), from `stack_inputs`
+    weight_ih : (rows, I)
+    workspace : for intermediate results
+
+    Attributes
+    ----------
+    dx : (T, B, I), complete when every block has been added once
+    dpacked : (rows, H + I + 1), the sum of dU, dW and db so far, side by side as in `pack`
+    """
+
+    def __init__(self, stacked: Array, weight_ih: Array, workspace: Workspace) -> None:
+        (T, _, B), I = stacked[1:].shape, weight_ih.shape[1]
+        self.dx = get_array_module(stacked).empty((T, B, I), stacked.dtype)
+        self.dpacked: Array | None = None
+        self.stacked, self.weight_ih, self.take = stacked, weight_ih, workspace.take
+
+    def add(self, steps: slice, dz: Array) -> None:
+        """Add a block of steps, dz (n, rows, B): one product for x, one for all weights."""
+        xp, take, seen = get_array_module(dz), self.take, self.stacked[steps]
+        (n, rows, B), width = dz.shape, seen.shape[1]
+        columns = side_by_side(dz, take("columns", (rows, n, B), dz))
+        before = side_by_side(seen, take("before", (width, n, B), dz))
+        xp.matmul(columns.T, self.weight_ih, out=self.dx[steps].reshape(n * B, -1))
+        # the forward pass is over, so the memory of its packed weights is free
+        name = "dpacked" if self.dpacked is None else "packed"
+        product = xp.matmul(columns, before.T, out=take(name, (rows, width), dz))
+        if self.dpacked is None:
+            self.dpacked = product
+        else:
+            self.dpacked += product
+
+    def gradients(self, H: int) -> State:
+        """Return the gradients of weight_ih, weight_hh and bias, in memory of their own."""
+        d: Any = self.dpacked
+        return d[:, H:-1].copy(), d[:, :H].copy(), d[:, -1].copy()
+
+
+class LSTMCache(NamedTuple):
+    """What the forward pass of an LSTM keeps for the backward pass."""
+
+    stacked: Array  # (T + 1, H + I + 1, B), h, x and 1 as each step saw them
+    gates: Array  # (T, 4, H, B)
+    c: Array  # (T + 1, H, B), the first before the first step
+    tanh_c: Array  # (T, H, B)
+
+    @property
+    def h(self) -> Array:
+        """Hidden states (T + 1, H, B), the first before the first step."""
+        return self.stacked[:, : self.c.shape[1]]
+
+    @property
+    def holding(self) -> tuple[float, ...]:
+        """Gates that keep the cell as it is; a variant without i has the last three."""
+        return (0.0, 1.0, 0.0, 0.0)[-self.gates.shape[1] :]
+
+
+def lstm_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None, *, step: Step = lstm_step,
+    scale: tuple[float, ...] = LSTM_SCALE,
+) -> tuple[Array, State, LSTMCache]:
+    """Run an LSTM over a sequence.
+
+    Parameters
+    ----------
+    x : (T, B, I)
+    state : h and c, each (B, H)
+    weight_ih, weight_hh, bias : (4H, I), (4H, H), (4H,), blocks i, f, g, o
+    workspace : holds the cache, which the next call with it overwrites; None for new memory
+    step, scale : the point-wise step and the scale of its blocks, for variants
+
+    Returns
+    -------
+    y : (T, B, H), the hidden state of every step
+    state : the last h and c
+    cache : for `lstm_backward`
+    """
+    xp, take = get_array_module(x), (workspace or Workspace()).take
+    (T, B, I), (rows, H) = x.shape, weight_hh.shape
+    z, c = take("gates", (T, rows, B), x), take("c", (T + 1, H, B), x)
+    tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, -1, H, B)
+    stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (rows, H + I + 1), x))
+    factor, c[0] = gate_scale(gates[0], scale), state[1].T
+    cache = LSTMCache(stacked, gates, c, tanh_c)
+    for t in range(T):
+        xp.matmul(packed, stacked[t], out=z[t])
+        step(gates[t], c[t], cache.h[t + 1], c[t + 1], tanh_c[t], factor)
+    return features_first(cache.h[1:]), (cache.h[-1].T.copy(), c[-1].T.copy()), cache
+
+
+def lstm_backward(
+    dy: Array, dstate: State, cache: LSTMCache,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
+    partials: Step = lstm_partials, step: Step = lstm_step_backward,
+    watch: Step | None = None,
+) -> tuple[Array, State, State]:
+    """Backpropagation through time (Werbos 1990): the steps in reverse order, each once.
+
+    Parameters
+    ----------
+    dy : (T, B, H) gradient of the loss with respect to y
+    dstate : the same for the last h and c, each (B, H)
+    cache : from `lstm_forward`, left as it is
+    weight_ih, weight_hh, bias, workspace : as there
+    partials, step : the point-wise functions, for variants
+    watch : told the steps of each block, a slice, and their dz (n, 4, H, B), for variants
+
+    Returns
+    -------
+    dx (T, B, I), the gradients of the first h and c (B, H), and those of the weights
+    """
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    stacked, gates, c, tanh_c = cache
+    sums = WeightSums(stacked, weight_ih, workspace)
+    dh, dc = (s.T.copy() for s in dstate)
+    for steps in last_blocks_first(len(gates)):
+        dz = workspace.take("dz", gates[steps].shape, dy)
+        dh_dc = workspace.take("dh_dc", tanh_c[steps].shape, dy)
+        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
+        partials(blocks_first[0], c[steps], tanh_c[steps], blocks_first[1], dh_dc)
+        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, -3]
+        for t in reversed(range(len(dz))):
+            dh += dy[steps.start + t].T
+            step(dh, dc, dz[t], dh_dc[t], f[t])
+            xp.matmul(weight_hh.T, rows[t], out=dh)
+        sums.add(steps, rows)
+        if watch is not None:
+            watch(steps, dz)
+    return sums.dx, (dh.T, dc.T), sums.gradients(len(dh))
+
+
+class RNNCache(NamedTuple):
+    """What the forward pass of a plain RNN keeps for the backward pass."""
+
+    stacked: Array  # (T + 1, H + I + 1, B), h, x and 1 as each step saw them
+    hidden_size: int  # H
+
+    @property
+    def h(self) -> Array:
+        """Hidden states (T + 1, H, B), the first before the first step."""
+        return self.stacked[:, : self.hidden_size]
+
+
+def rnn_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None, *, squash: Step = tanh_into,
+) -> tuple[Array, State, RNNCache]:
+    """Run a plain RNN, h = tanh(W x + U h + b), over a sequence.
+
+    Parameters
+    ----------
+    x : (T, B, I)
+    state : h alone, (B, H)
+    weight_ih, weight_hh, bias : (H, I), (H, H), (H,)
+    workspace : as in `lstm_forward`
+    squash : fills its second argument from the first, for variants
+
+    Returns
+    -------
+    y, state, cache : as in `lstm_forward`
+
+    References
+    ----------
+    Elman (1990).
+    """
+    xp, take = get_array_module(x), (workspace or Workspace()).take
+    (T, B, I), H = x.shape, len(weight_hh)
+    stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (H, H + I + 1), x))
+    z, cache = take("z", (H, B), x), RNNCache(stacked, H)
+    for t in range(T):
+        xp.matmul(packed, stacked[t], out=z)
+        squash(z, cache.h[t + 1])
+    return features_first(cache.h[1:]), (cache.h[-1].T.copy(),), cache
+
+
+def rnn_backward(
+    dy: Array, dstate: State, cache: RNNCache,
+    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
+    slope: Step = tanh_slope_into,
+) -> tuple[Array, State, State]:
+    """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
+    xp, workspace, h = get_array_module(dy), workspace or Workspace(), cache.h
+    dh, sums = dstate[0].T.copy(), WeightSums(cache.stacked, weight_ih, workspace)
+    for steps in last_blocks_first(len(dy)):
+        after = h[1:][steps]
+        dz = workspace.take("dz", after.shape, dy)
+        slope(after, dz)
+        for t in reversed(range(len(dz))):
+            dh += dy[steps.start + t].T
+            xp.multiply(dz[t], dh, out=dz[t])
+            xp.matmul(weight_hh.T, dz[t], out=dh)
+        sums.add(steps, dz)
+    return sums.dx, (dh.T,), sums.gradients(len(dh))
 
 
 def project(x: Array, weight: Array, bias: Array, z: Array) -> None:
@@ -109,164 +360,6 @@ def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, 
     """
     dx = (dz.T @ weight).reshape(x.shape)
     return dx, dz @ x.reshape(-1, x.shape[2]), dz.sum(1)
-
-
-class LSTMCache(NamedTuple):
-    """What the forward pass of an LSTM keeps for the backward pass."""
-
-    x: Array  # (T, B, I)
-    gates: Array  # (T, 4, H, B)
-    h: Array  # (T + 1, H, B), the first before the first step
-    c: Array  # (T + 1, H, B), likewise
-    tanh_c: Array  # (T, H, B)
-
-    @property
-    def holding(self) -> tuple[float, ...]:
-        """Gates that keep the cell as it is; a variant without i has the last three."""
-        return (0.0, 1.0, 0.0, 0.0)[-self.gates.shape[1] :]
-
-
-def lstm_forward(
-    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
-    workspace: Workspace | None = None, *, step: Step = lstm_step,
-    scale: tuple[float, ...] = LSTM_SCALE,
-) -> tuple[Array, State, LSTMCache]:
-    """Run an LSTM over a sequence.
-
-    Parameters
-    ----------
-    x : (T, B, I)
-    state : h and c, each (B, H)
-    weight_ih, weight_hh, bias : (4H, I), (4H, H), (4H,), blocks i, f, g, o
-    workspace : holds the cache, which the next call with it overwrites; None for new memory
-    step, scale : the point-wise step and the scale of its blocks, for variants
-
-    Returns
-    -------
-    y : (T, B, H), the hidden state of every step
-    state : the last h and c
-    cache : for `lstm_backward`
-    """
-    xp, take = get_array_module(x), (workspace or Workspace()).take
-    (T, B, _), (rows, H) = x.shape, weight_hh.shape
-    z, product = take("gates", (T, rows, B), x), take("product", (rows, B), x)
-    h, c = take("h", (T + 1, H, B), x), take("c", (T + 1, H, B), x)
-    tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, -1, H, B)
-    factor = gate_scale(gates[0], scale)
-    h[0], c[0] = (s.T for s in state)
-    project(x, weight_ih, bias, z)
-    for t in range(T):
-        xp.matmul(weight_hh, h[t], out=product)
-        xp.add(z[t], product, out=z[t])
-        step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], factor)
-    last = h[-1].T.copy(), c[-1].T.copy()
-    return features_first(h[1:]), last, LSTMCache(x, gates, h, c, tanh_c)
-
-
-def lstm_backward(
-    dy: Array, dstate: State, cache: LSTMCache,
-    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
-    partials: Step = lstm_partials, step: Step = lstm_step_backward,
-) -> tuple[Array, State, State]:
-    """Backpropagation through time: the steps in reverse order, each once.
-
-    Parameters
-    ----------
-    dy : (T, B, H) gradient of the loss with respect to y
-    dstate : the same for the last h and c, each (B, H)
-    cache : from `lstm_forward`, left as it is
-    weight_ih, weight_hh, bias, workspace : as there
-    partials, step : the point-wise functions, for variants
-
-    Returns
-    -------
-    dx : (T, B, I)
-    dstate : gradients of the first h and c, each (B, H)
-    dweights : gradients of the weights, in their order
-
-    References
-    ----------
-    Werbos (1990); derived in the chapter on backpropagation through time.
-    """
-    xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, h, c, tanh_c = cache
-    (T, _, H, B), f = gates.shape, gates[:, -3]
-    dz, dh_dc = take("dz", gates.shape, dy), take("dh_dc", tanh_c.shape, dy)
-    partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
-    rows, dy = dz.reshape(T, -1, B), features_first(dy, take("dy", tanh_c.shape, dy))
-    dh, dc = (s.T.copy() for s in dstate)
-    for t in reversed(range(T)):
-        dh += dy[t]
-        step(dh, dc, dz[t], dh_dc[t], f[t])
-        xp.matmul(weight_hh.T, rows[t], out=dh)
-    columns = side_by_side(rows, take("columns", (len(weight_hh), T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
-    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
-    return dx, (dh.T, dc.T), (dweight_ih, columns @ before.T, dbias)
-
-
-class RNNCache(NamedTuple):
-    """What the forward pass of a plain RNN keeps for the backward pass."""
-
-    x: Array  # (T, B, I)
-    h: Array  # (T + 1, H, B), the first before the first step
-
-
-def rnn_forward(
-    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
-    workspace: Workspace | None = None, *, squash: Step = tanh_into,
-) -> tuple[Array, State, RNNCache]:
-    """Run a plain RNN, h = tanh(W x + U h + b), over a sequence.
-
-    Parameters
-    ----------
-    x : (T, B, I)
-    state : h alone, (B, H)
-    weight_ih, weight_hh, bias : (H, I), (H, H), (H,)
-    workspace : as in `lstm_forward`
-    squash : fills its second argument from the first, for variants
-
-    Returns
-    -------
-    y, state, cache : as in `lstm_forward`
-
-    References
-    ----------
-    Elman (1990).
-    """
-    xp, take = get_array_module(x), (workspace or Workspace()).take
-    (T, B, _), H = x.shape, weight_hh.shape[1]
-    z, product = take("z", (T, H, B), x), take("product", (H, B), x)
-    h = take("h", (T + 1, H, B), x)
-    h[0] = state[0].T
-    project(x, weight_ih, bias, z)
-    for t in range(T):
-        xp.matmul(weight_hh, h[t], out=product)
-        product += z[t]
-        squash(product, h[t + 1])
-    return features_first(h[1:]), (h[-1].T.copy(),), RNNCache(x, h)
-
-
-def rnn_backward(
-    dy: Array, dstate: State, cache: RNNCache,
-    weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
-    slope: Step = tanh_slope_into,
-) -> tuple[Array, State, State]:
-    """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
-    xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, h = cache
-    (T, H, B), dh = h[1:].shape, dstate[0].T.copy()
-    dz = take("dz", (T, H, B), dy)
-    slope(h[1:], dz)
-    dy = features_first(dy, take("dy", (T, H, B), dy))
-    for t in reversed(range(T)):
-        dh += dy[t]
-        xp.multiply(dz[t], dh, out=dz[t])
-        xp.matmul(weight_hh.T, dz[t], out=dh)
-    columns = side_by_side(dz, take("columns", (H, T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
-    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
-    return dx, (dh.T,), (dweight_ih, columns @ before.T, dbias)
 
 
 class GRUCache(NamedTuple):

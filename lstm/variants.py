@@ -25,15 +25,19 @@ from .layers import GRU, LSTM, RNN, Seed, recurrent_weights
 from .recurrence import (
     LSTMCache,
     State,
+    WeightSums,
     Workspace,
     features_first,
+    last_blocks_first,
     lstm_backward,
     lstm_forward,
+    pack,
     project,
     project_backward,
     rnn_backward,
     rnn_forward,
     side_by_side,
+    stack_inputs,
 )
 
 COUPLED_SCALE = (0.5, 1.0, 0.5)  # blocks f, g, o
@@ -55,12 +59,12 @@ def peephole_step(
     """
     xp = get_array_module(z)
     z[:2] += p[:2] * c_prev
-    i, f, g = activate(z[:3], scale[:3])
+    i, f, g = activate(z[:3], scale[:, :3])
     xp.multiply(f, c_prev, out=c)
     xp.multiply(i, g, out=h)
     c += h
     z[3] += p[2] * c
-    (o,) = activate(z[3:], scale[3:])
+    (o,) = activate(z[3:], scale[:, 3:])
     xp.tanh(c, out=tanh_c)
     xp.multiply(o, tanh_c, out=h)
 
@@ -98,14 +102,19 @@ def peephole_backward(
     bias: Array, weight_peephole: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time with peepholes, whose gradient comes last."""
-    xp, workspace = get_array_module(dy), workspace or Workspace()
     step = partial(peephole_step_backward, p=weight_peephole[:, :, None])
+    dpeephole, c = get_array_module(dy).zeros_like(weight_peephole), cache.c
+
+    def watch(steps: slice, dz: Array) -> None:
+        seen = c[steps], c[steps], c[1:][steps]  # the cells that i, f and o look at
+        for d, dgate, cell in zip(dpeephole, (dz[:, 0], dz[:, 1], dz[:, 3]), seen):
+            d += (dgate * cell).sum((0, 2))
+
     weights = weight_ih, weight_hh, bias
-    dx, dstate, dweights = lstm_backward(dy, dstate, cache, *weights, workspace, step=step)
-    dz = workspace.take("dz", cache.gates.shape, dy)  # the loop left it there
-    before, after = cache.c[:-1], cache.c[1:]
-    seen = (dz[:, 0] * before, dz[:, 1] * before, dz[:, 3] * after)
-    return dx, dstate, (*dweights, xp.stack([a.sum((0, 2)) for a in seen]))
+    dx, dstate, dweights = lstm_backward(
+        dy, dstate, cache, *weights, workspace, step=step, watch=watch
+    )
+    return dx, dstate, (*dweights, dpeephole)
 
 
 class PeepholeLSTM(LSTM):
@@ -206,12 +215,16 @@ class CoupledLSTM(LSTM):
 class ZoneoutCache(NamedTuple):
     """What the forward pass of an LSTM with zoneout keeps for the backward pass."""
 
-    x: Array  # (T, B, I)
+    stacked: Array  # (T + 1, H + I + 1, B), h, x and 1 as each step saw them
     gates: Array  # (T, 4, H, B)
-    h: Array  # (T + 1, H, B), the first before the first step
-    c: Array  # (T + 1, H, B), likewise
+    c: Array  # (T + 1, H, B), the first before the first step
     tanh_c: Array  # (T, H, B), of the cell before zoneout
     keep: Array  # (2, T, H, B), shares of h and c that stayed
+
+    @property
+    def h(self) -> Array:
+        """Hidden states (T + 1, H, B), the first before the first step."""
+        return self.stacked[:, : self.c.shape[1]]
 
     @property
     def holding(self) -> tuple[float, ...]:
@@ -247,21 +260,20 @@ def zoneout_forward(
     Krueger et al. (2017).
     """
     xp, take = get_array_module(x), (workspace or Workspace()).take
-    (T, B, _), (rows, H) = x.shape, weight_hh.shape
-    z, product = take("gates", (T, rows, B), x), take("product", (rows, B), x)
-    h, c = take("h", (T + 1, H, B), x), take("c", (T + 1, H, B), x)
+    (T, B, I), (rows, H) = x.shape, weight_hh.shape
+    z, c = take("gates", (T, rows, B), x), take("c", (T + 1, H, B), x)
     tanh_c, gates = take("tanh_c", (T, H, B), x), z.reshape(T, 4, H, B)
-    scale = gate_scale(gates[0])
-    h[0], c[0] = (s.T for s in state)
-    project(x, weight_ih, bias, z)
+    stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (rows, H + I + 1), x))
+    factor, c[0] = gate_scale(gates[0]), state[1].T
+    cache = ZoneoutCache(stacked, gates, c, tanh_c, keep)
+    h = cache.h
     for t in range(T):
-        xp.matmul(weight_hh, h[t], out=product)
-        z[t] += product
-        lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], scale)
+        xp.matmul(packed, stacked[t], out=z[t])
+        lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], factor)
         keep_part(h[t + 1], h[t], keep[0, t])
         keep_part(c[t + 1], c[t], keep[1, t])
-    last = h[-1].T.copy(), c[-1].T.copy()
-    return features_first(h[1:]), last, ZoneoutCache(x, gates, h, c, tanh_c, keep)
+    return features_first(h[1:]), (h[-1].T.copy(), c[-1].T.copy()), cache
 
 
 def zoneout_backward(
@@ -269,26 +281,27 @@ def zoneout_backward(
     weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for `zoneout_forward`."""
-    xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, h, c, tanh_c, keep = cache
-    (T, _, H, B), f = gates.shape, gates[:, 1]
-    dz, dh_dc = take("dz", gates.shape, dy), take("dh_dc", tanh_c.shape, dy)
-    lstm_partials(gates.swapaxes(0, 1), c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
-    rows, dy = dz.reshape(T, 4 * H, B), features_first(dy, take("dy", tanh_c.shape, dy))
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    stacked, gates, c, tanh_c, keep = cache
+    sums = WeightSums(stacked, weight_ih, workspace)
     dh, dc = (s.T.copy() for s in dstate)
-    for t in reversed(range(T)):
-        dh += dy[t]
-        stay_h, stay_c = keep[0, t] * dh, keep[1, t] * dc
-        dh -= stay_h
-        dc -= stay_c
-        lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
-        xp.matmul(weight_hh.T, rows[t], out=dh)
-        dh += stay_h
-        dc += stay_c
-    columns = side_by_side(rows, take("columns", (4 * H, T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
-    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
-    return dx, (dh.T, dc.T), (dweight_ih, columns @ before.T, dbias)
+    for steps in last_blocks_first(len(gates)):
+        dz = workspace.take("dz", gates[steps].shape, dy)
+        dh_dc = workspace.take("dh_dc", tanh_c[steps].shape, dy)
+        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
+        lstm_partials(blocks_first[0], c[steps], tanh_c[steps], blocks_first[1], dh_dc)
+        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, 1]
+        for t in reversed(range(len(dz))):
+            dh += dy[steps.start + t].T
+            stay_h, stay_c = keep[0, steps.start + t] * dh, keep[1, steps.start + t] * dc
+            dh -= stay_h
+            dc -= stay_c
+            lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
+            xp.matmul(weight_hh.T, rows[t], out=dh)
+            dh += stay_h
+            dc += stay_c
+        sums.add(steps, rows)
+    return sums.dx, (dh.T, dc.T), sums.gradients(len(dh))
 
 
 class ZoneoutLSTM(LSTM):
@@ -366,7 +379,7 @@ def reset_first_forward(
         (r, update, n), h_next = gates[t], h[t + 1]
         xp.matmul(weight_hh[: 2 * H], h[t], out=product)
         z[t, : 2 * H] += product
-        activate(gates[t, :2], scale[:2])
+        activate(gates[t, :2], scale[:, :2])
         xp.multiply(r, h[t], out=rh[t])
         xp.matmul(weight_hh[2 * H :], rh[t], out=read)
         n += read

@@ -8,7 +8,7 @@ from lstm import recurrence
 
 BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
 KINDS = sorted(BLOCKS)
-SHAPES = [(1, 1), (1, 3), (2, 1), (2, 3), (7, 1), (7, 3)]
+SHAPES = [(1, 1), (1, 3), (2, 1), (2, 3), (7, 1), (7, 3), (recurrence.BLOCK * 2 + 3, 2)]
 I, H = 3, 4
 
 
@@ -60,9 +60,9 @@ def test_every_gradient_matches_central_differences_of_the_row_by_row_version(ki
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sequence_cut_in_two_equals_the_whole(kind):
-    x, state, weights = problem(kind, 7, 3)
+    x, state, weights = problem(kind, 17, 3)
     rng = np.random.default_rng(2)
-    dy, dlast = rng.normal(size=(7, 3, H)), tuple(rng.normal(size=s.shape) for s in state)
+    dy, dlast = rng.normal(size=(17, 3, H)), tuple(rng.normal(size=s.shape) for s in state)
     forward, backward = functions(kind)
     y, last, cache = forward(x, state, *weights)
     dx, dstate, dweights = backward(dy, dlast, cache, *weights)
@@ -141,3 +141,60 @@ def test_a_workspace_is_filled_once(kind):
             before = dict(workspace.arrays)
     assert before.keys() == workspace.arrays.keys()
     assert all(workspace.arrays[name] is array for name, array in before.items())
+
+
+class Counted(np.ndarray):
+    """An array that counts the calls of NumPy's functions on it and its like."""
+
+    calls = 0
+
+    def __array_ufunc__(self, function, method, *inputs, out=None, **options):
+        Counted.calls += 1
+        plain = lambda a: a.view(np.ndarray) if isinstance(a, Counted) else a  # noqa: E731
+        options |= {"out": tuple(map(plain, out))} if out else {}
+        result = getattr(function, method)(*map(plain, inputs), **options)
+        return result.view(Counted) if isinstance(result, np.ndarray) else result
+
+    def __setitem__(self, index, value):
+        Counted.calls += 1
+        super().__setitem__(index, value)
+
+
+class CountedWorkspace(recurrence.Workspace):
+    def take(self, *arguments):
+        return super().take(*arguments).view(Counted)
+
+
+def test_a_step_of_an_lstm_is_ten_calls_forward_and_nine_backward():
+    counts = []
+    for T in (30, 90):
+        x, state, weights = problem("lstm", T, 2)
+        x, dy, *weights = (a.view(Counted) for a in (x, np.ones((T, 2, H)), *weights))
+        state = tuple(s.view(Counted) for s in state)
+        memory, Counted.calls = CountedWorkspace(), 0
+        _, last, cache = recurrence.lstm_forward(x, state, *weights, memory)
+        forward, Counted.calls = Counted.calls, 0
+        recurrence.lstm_backward(dy, last, cache, *weights, memory)
+        counts.append((forward, Counted.calls))
+    (forward, backward), (longer_forward, longer_backward) = counts
+    assert 8 < (longer_forward - forward) / 60 <= 10
+    assert 7 < (longer_backward - backward) / 60 <= 9
+
+
+def test_the_cache_does_not_change_with_the_callers_x():
+    x, state, weights = problem("lstm", 4, 2)
+    y, last, cache = recurrence.lstm_forward(x, state, *weights)
+    first = recurrence.lstm_backward(y, last, cache, *weights)[2][0]
+    x[...] = 99.0
+    np.testing.assert_array_equal(recurrence.lstm_backward(y, last, cache, *weights)[2][0], first)
+
+
+def test_memory_is_kept_from_a_long_sequence_to_a_short_one_and_back():
+    workspace = recurrence.Workspace()
+    long = workspace.take("z", (5, 3), np.ones(1))
+    short = workspace.take("z", (2, 4), np.ones(1))
+    assert short.shape == (2, 4) and np.shares_memory(long, short)
+    assert np.shares_memory(long, workspace.take("z", (5, 3), np.ones(1)))
+    assert not np.shares_memory(long, workspace.take("z", (16, 1), np.ones(1)))
+    single = workspace.take("z", (2, 2), np.ones(1, np.float32))
+    assert single.dtype == np.float32
