@@ -134,7 +134,8 @@ def plot_saturation(shares: Mapping[str, Any]) -> Axes:
         left = left + width
     axes.invert_yaxis()
     axes.set(xlabel="share of values", ylabel="gate", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=3)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=3)
     return axes
 
 
