@@ -154,6 +154,7 @@ def plot_influence(influence: Array, powers: float = 6.0) -> Axes:
     shown = axes.imshow(np.log10(shares), aspect="auto", **options)
     figure.colorbar(shown, ax=axes, label="power of ten, largest = 0")
     axes.set(xlabel="time step of the input", ylabel="time step of the output")
+    axes.locator_params(integer=True)
     axes.grid(False)
     return axes
 
