@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import embedded_reber, japanese_vowels, pad, sine_task, sunspots, windows
-from .diagnostics import gradient_check, traces
+from .diagnostics import traces
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor, Sequential
@@ -26,6 +26,7 @@ from .training import evaluate, fit
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .direction import Reversed
+    from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .sanity import sanity_check
     from .tuning import rate_before_rise, rate_range_test
@@ -99,6 +100,7 @@ __all__ = [
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "direction": ("Reversed",),
+    "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "sanity": ("sanity_check",),
     "tuning": ("rate_before_rise", "rate_range_test"),

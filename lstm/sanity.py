@@ -11,7 +11,7 @@ import numpy as np
 
 from .backend import Array, Module, device_of, get_array_module, to_device, to_numpy
 from .checks import check_lengths, check_positive, check_size
-from .diagnostics import named_parts, numerical_gradient, relative_error
+from .numerical import named_parts, numerical_gradient, relative_error
 from .optim import Adam
 from .stack import past_end
 from .training import Loss, check_pair, loss_to_ends, train_step
