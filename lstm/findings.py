@@ -16,7 +16,9 @@ from .stepfacts import GradientFacts, LossFacts, StepFacts, TrialFacts
 
 SEVERITIES = ("error", "warning", "note")  # the most severe first
 
-MODEL, TRAINING = "debugging/clinic.html", "debugging/clinic_training.html"
+# Pages of the book; the sections have the findings' names.
+DATA, MODEL = "debugging/clinic.html", "debugging/clinic_model.html"
+TRAINING = "debugging/clinic_training.html"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def data_not_finite(facts: DataFacts) -> Finding | None:
         return None
     return Finding(
         "data not finite", "error", {"NaN or infinity in": "x or y"},
-        "Find it with numpy.isfinite; drop or fill these steps before training.", TRAINING,
+        "Find it with numpy.isfinite; drop or fill these steps before training.", DATA,
     )
 
 
@@ -78,7 +80,7 @@ def axes_swapped(facts: DataFacts) -> Finding | None:
         "axes swapped", "error",
         {"roughness along time": facts.rough_time, "along batch": facts.rough_batch,
          "match along time": facts.match_time, "along batch ": facts.match_batch},
-        "x and y must be (time, batch, features): x.swapaxes(0, 1).", TRAINING,
+        "x and y must be (time, batch, features): x.swapaxes(0, 1).", DATA,
     )
 
 
@@ -88,7 +90,7 @@ def target_in_input(facts: DataFacts) -> Finding | None:
         return None
     return Finding(
         "target in the input", "error", {"targets equal to the input": facts.copied},
-        "Shift y by one: y[t] must be the value after x[t].", TRAINING,
+        "Shift y by one: y[t] must be the value after x[t].", DATA,
     )
 
 
@@ -110,7 +112,7 @@ def scaling_leaks(facts: DataFacts) -> Finding | None:
         return None
     return Finding(
         "scaling leaks", "error", {"training data off by": facts.leaked},
-        "Take mean and deviation from the training part alone.", TRAINING,
+        "Take mean and deviation from the training part alone.", DATA,
     )
 
 
@@ -121,7 +123,7 @@ def input_not_scaled(facts: DataFacts) -> Finding | None:
     return Finding(
         "input not scaled", "warning",
         {"mean over deviation": facts.center, "deviation": facts.spread},
-        "Subtract the training part's mean, divide by its deviation.", TRAINING,
+        "Subtract the training part's mean, divide by its deviation.", DATA,
     )
 
 
@@ -220,7 +222,7 @@ def shuffled_state(facts: ForwardFacts) -> Finding | None:
     return Finding(
         "state carried across shuffled sequences", "error",
         {"output changed by the state before": facts.stateful},
-        "stateful=False, or no rng and sequences in their order.", TRAINING,
+        "stateful=False, or no rng and sequences in their order.", MODEL,
     )
 
 
@@ -232,7 +234,7 @@ def state_never_reset(facts: ForwardFacts) -> Finding | None:
         "state never reset", "error",
         {"output changed by the state before": facts.stateful,
          "continues the batch before": facts.continues},
-        "stateful=False, or reset_state() before a new series.", TRAINING,
+        "stateful=False, or reset_state() before a new series.", MODEL,
     )
 
 
@@ -278,7 +280,7 @@ def loss_broadcasts(facts: LossFacts) -> Finding | None:
         "loss broadcasts", "error",
         {"effect on other predictions": facts.spill,
          "with two sequences": facts.refused or "no error"},
-        "Give y and target the same shape, and let the loss refuse others.", TRAINING,
+        "Give y and target the same shape, and let the loss refuse others.", DATA,
     )
 
 
@@ -288,7 +290,7 @@ def mean_missing(facts: LossFacts) -> Finding | None:
         return None
     return Finding(
         "mean missing", "error", {"gradient of the batch twice, over once": facts.doubled},
-        "Divide the gradient by the size of the batch, as the loss.", TRAINING,
+        "Divide the gradient by the size of the batch, as the loss.", DATA,
     )
 
 
@@ -299,7 +301,7 @@ def mean_twice(facts: LossFacts) -> Finding | None:
     return Finding(
         "mean taken twice", "error",
         {"gradient of the batch twice, over once": facts.doubled},
-        "Divide the gradient by the size of the batch once.", TRAINING,
+        "Divide the gradient by the size of the batch once.", DATA,
     )
 
 
@@ -312,7 +314,7 @@ def forget_gradient(facts: GradientFacts) -> Finding | None:
         "gradient of the forget gate wrong", "error",
         {"error of f": facts.gates["f"], "largest of the others":
          max(error for gate, error in facts.gates.items() if gate != "f")},
-        "dz_f takes the whole dc, with what came from the step after.", MODEL,
+        "dz_f takes the whole dc, with what came from the step after.", TRAINING,
     )
 
 
@@ -326,7 +328,7 @@ def state_gradient_lost(facts: GradientFacts) -> Finding | None:
         "gradient of the state lost", "error",
         {"error of the step": facts.step, "of the model with a state": facts.joined,
          "without": facts.alone, "backward passes in a step": float(facts.passes)},
-        "Hand dstate of the later piece to backward of the piece before.", MODEL,
+        "Hand dstate of the later piece to backward of the piece before.", TRAINING,
     )
 
 
@@ -340,7 +342,7 @@ def gradient_wrong(facts: GradientFacts) -> Finding | None:
         "gradient wrong", "error",
         {"error of the model": facts.alone, "with a state": facts.joined,
          "of the step": facts.step},
-        "gradient_check names the parameter; compare the loss's own gradient, too.", MODEL,
+        "gradient_check names the parameter; compare the loss's own gradient, too.", TRAINING,
     )
 
 

@@ -74,7 +74,7 @@ def two_pieces(model, x, y, state, optimizer, loss, clip_norm=None, lengths=None
     return float(value), norm, last
 
 
-def state_gradient_lost(run: Run) -> Run:
+def drop_state_gradient(run: Run) -> Run:
     """A sequence in two pieces, and no gradient of the state from the second to the first."""
 
     def step(*arguments: Any) -> Any:
@@ -104,7 +104,7 @@ def half_precision_sigmoid(run: Run) -> Run:
     return replace(run, x=50 * run.x)
 
 
-def gates_alike(run: Run) -> Run:
+def copy_gates(run: Run) -> Run:
     """All four blocks of every weight start with the same numbers."""
     for name in ("weight_ih_l0", "weight_hh_l0"):
         p = run.model.recurrent.params[name]
@@ -112,16 +112,16 @@ def gates_alike(run: Run) -> Run:
     return run
 
 
-def weights_large(run: Run, factor: float = 8.0) -> Run:
+def enlarge_weights(run: Run, factor: float = 8.0) -> Run:
     """Initial weights eight times as large as LeCun's."""
     for name in ("weight_ih_l0", "weight_hh_l0"):
         run.model.recurrent.params[name] *= factor
     return run
 
 
-def weights_small(run: Run, factor: float = 0.01) -> Run:
+def shrink_weights(run: Run, factor: float = 0.01) -> Run:
     """Initial weights a hundredth of LeCun's."""
-    return weights_large(run, factor)
+    return enlarge_weights(run, factor)
 
 
 def forget_bias_zero(run: Run, bias: float = 0.0) -> Run:
@@ -154,7 +154,7 @@ class HiddenDropout(Regressor):
         return self.recurrent.backward(dh, dstate)
 
 
-def dropout_in_evaluation(run: Run, known: bool = False) -> Run:
+def hide_dropout(run: Run, known: bool = False) -> Run:
     """A dropout that ``model.layers`` does not list, so that nothing turns it off."""
     model = HiddenDropout(run.model.recurrent, run.y.shape[2], known, 0)
     return replace(run, model=model, optimizer=Adam(model.params, run.optimizer.learning_rate))
@@ -163,18 +163,18 @@ def dropout_in_evaluation(run: Run, known: bool = False) -> Run:
 # --- in the data ----------------------------------------------------------------------------
 
 
-def axes_swapped(run: Run) -> Run:
+def swap_axes(run: Run) -> Run:
     """Arrays (batch, time, features) given to a model that reads (time, batch, features)."""
     return replace(run, x=run.x.swapaxes(0, 1).copy(), y=run.y.swapaxes(0, 1).copy())
 
 
-def shuffled_state(run: Run) -> Run:
+def shuffle_with_state(run: Run) -> Run:
     """A stateful layer, and windows in a new order every epoch."""
     run.model.recurrent.stateful = True
     return replace(run, rng=np.random.default_rng(0))
 
 
-def state_never_reset(run: Run) -> Run:
+def keep_state(run: Run) -> Run:
     """A stateful layer over series that have nothing to do with one another."""
     run.model.recurrent.stateful = True
     return replace(run, rng=None)
@@ -328,17 +328,17 @@ STEPS = ("waves", "series", "recall")  # a target at every step, no lengths
 FAULTS = {
     "gates in the wrong order": Fault(foreign_order, ("waves", "series", "ends")),
     "gradient of the forget gate wrong": Fault(forget_without_carry, ALL),
-    "gradient of the state lost": Fault(state_gradient_lost, STEPS),
+    "gradient of the state lost": Fault(drop_state_gradient, STEPS),
     "overflow in the forward pass": Fault(half_precision_sigmoid, STEPS),
-    "gates alike": Fault(gates_alike, ALL),
-    "weights too large": Fault(weights_large, ALL),
-    "weights too small": Fault(weights_small, ALL),
+    "gates alike": Fault(copy_gates, ALL),
+    "weights too large": Fault(enlarge_weights, ALL),
+    "weights too small": Fault(shrink_weights, ALL),
     "memory too short": Fault(forget_bias_zero, ("recall",)),
     "gates saturated": Fault(bad_step, ALL),
-    "dropout in evaluation": Fault(dropout_in_evaluation, STEPS),
-    "axes swapped": Fault(axes_swapped, ("waves", "recall")),
-    "state carried across shuffled sequences": Fault(shuffled_state, ("waves", "series", "labels")),
-    "state never reset": Fault(state_never_reset, ("waves", "labels", "ends")),
+    "dropout in evaluation": Fault(hide_dropout, STEPS),
+    "axes swapped": Fault(swap_axes, ("waves", "recall")),
+    "state carried across shuffled sequences": Fault(shuffle_with_state, ("waves", "series", "labels")),
+    "state never reset": Fault(keep_state, ("waves", "labels", "ends")),
     "padding in the loss": Fault(padding_counted, ("labels", "ends")),
     "scaling leaks": Fault(leaked_scaling, ("series",)),
     "target in the input": Fault(target_shifted, ("waves", "series")),
