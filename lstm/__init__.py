@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
 from .data import japanese_vowels, pad, sine_task, sunspots, windows
-from .diagnostics import gradient_check, traces
+from .diagnostics import traces
 from .layers import GRU, LSTM, RNN, Dropout, Linear
 from .losses import cross_entropy, mean_squared_error
 from .model import Classifier, LSTMClassifier, LSTMRegressor, Regressor
@@ -25,6 +25,7 @@ from .training import evaluate, fit
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
+    from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
 
@@ -81,6 +82,7 @@ __all__ = [
 # Loaded when one of their names is first used: `import lstm` would take half as long again.
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from .backend import Array, Module, device_of, to_device, to_numpy
 from .datafacts import correlation
-from .diagnostics import norms_over_time
+from .diagnostics import norms_over_time, trivial_losses
 from .rehearsal import Batch, Run, batches_of
 from .training import evaluating, loss_to_ends
 
@@ -147,21 +147,6 @@ def reordered(model: Module, order: tuple[int, ...]) -> Module:
     return model
 
 
-def constant_loss(run: Run, batch: Batch, like: Array) -> float:
-    """Return the loss of the best constant prediction, like a prediction in its shape."""
-    y = to_numpy(batch.y)
-    if y.dtype.kind in "iu":
-        counts = np.bincount(y.ravel(), minlength=like.shape[-1])
-        best = np.log(np.maximum(counts, 0.5) / counts.sum())
-    else:
-        before: Any = slice(None)
-        if batch.lengths is not None and y.ndim > 1:
-            before = np.arange(len(y))[:, None] < to_numpy(batch.lengths)
-        best = y[before].reshape(-1, y.shape[-1]).mean(0)
-    constant = 0.0 * like + to_device(best.astype(like.dtype), device_of(like))
-    return float(loss_to_ends(run.loss, constant, batch.y, batch.lengths)[0])
-
-
 def best_order(run: Run, batch: Batch) -> tuple[str, float, float, float]:
     """Return the order of the blocks i, f, g, o with the least loss, and this loss over
     the present one, over the second best, and over that of the best constant.
@@ -175,7 +160,8 @@ def best_order(run: Run, batch: Batch) -> tuple[str, float, float, float]:
             y, _ = model(batch.x, None, batch.lengths)
         losses[order] = float(loss_to_ends(run.loss, y, batch.y, batch.lengths)[0])
     best, second, *_ = sorted(losses, key=lambda order: losses[order])
-    trivial = constant_loss(run, batch, y)
+    constants = trivial_losses(batch.x, batch.y, run.loss, batch.lengths)
+    trivial = constants["frequencies" if "frequencies" in constants else "mean"]
     others = (losses[0, 1, 2, 3], losses[second], trivial)
     gain, alone, over = (losses[best] / max(loss, 1e-300) for loss in others)
     return "".join("ifgo"[k] for k in best), gain, alone, over

@@ -144,3 +144,63 @@ def plot_diagnosis(report: Any) -> Array:
     first = report.findings[0].name if report.findings else "nothing found"
     left.set_title(f"First finding: {first}")
     return np.array([left, right])
+
+
+def plot_saturation(shares: Mapping[str, Any]) -> Axes:
+    """Draw, a bar a gate, the shares of its values near either end and between them.
+
+    Parameters
+    ----------
+    shares : from `diagnostics.saturation`
+    """
+    _, axes = plt.subplots()
+    low = np.array([s.low for s in shares.values()])
+    high = np.array([s.high for s in shares.values()])
+    bars = {"near its lower end": low, "between": 1 - low - high,
+            "near its upper end": high}
+    left = np.zeros(len(shares))
+    for (name, width), color in zip(bars.items(), (COLORS[0], "#dddddd", COLORS[1])):
+        axes.barh(list(shares), width, left=left, color=color, label=name)
+        left = left + width
+    axes.invert_yaxis()
+    axes.set(xlabel="share of values", ylabel="gate", xlim=(0, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=3)
+    return axes
+
+
+def plot_influence(influence: Array, powers: float = 6.0) -> Axes:
+    """Draw the influence of each input on each output: input to the right, output down.
+
+    Parameters
+    ----------
+    influence : from `memory.influence`
+    powers : how many powers of ten below the largest value the colours reach
+    """
+    figure, axes = plt.subplots(figsize=(7.0, 4.5))
+    largest = influence.max()
+    shares = np.maximum(influence / largest if largest > 0 else influence, 10.0**-powers)
+    options: dict[str, Any] = {"cmap": "viridis", "vmin": -powers, "vmax": 0}
+    shown = axes.imshow(np.log10(shares), aspect="auto", **options)
+    figure.colorbar(shown, ax=axes, label="power of ten, largest = 0")
+    axes.set(xlabel="time step of the input", ylabel="time step of the output")
+    axes.grid(False)
+    return axes
+
+
+def plot_update_ratios(
+    ratios: Mapping[str, Sequence[float]], band: tuple[float, float] = (1e-4, 1e-2)
+) -> Axes:
+    """Draw the size of each update over the parameter's own, on a logarithmic axis.
+
+    Parameters
+    ----------
+    ratios : by parameter, from `diagnostics.recorded_updates`
+    band : drawn in gray, for the eye
+    """
+    _, axes = plt.subplots()
+    axes.axhspan(*band, color="#eeeeee")
+    for name, values in ratios.items():
+        axes.semilogy(range(1, len(values) + 1), values, label=name)
+    axes.set(xlabel="update", ylabel="size of the update / of the parameter")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return axes

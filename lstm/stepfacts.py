@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Array, Module, device_of, get_array_module, to_device, to_numpy
-from .diagnostics import random_loss
 from .modelfacts import zero_state
+from .numerical import RandomLoss
 from .optim import Adam
 from .rehearsal import (
     Batch,
@@ -133,7 +133,8 @@ def gate_errors(layer: Any, rng: np.random.Generator) -> dict[str, float]:
     _, state = layer(x)
     parts = state if isinstance(state, tuple) else (state,)
     start = tuple(to_device(rng.normal(size=s.shape), layer.device) for s in parts)
-    loss, grads = random_loss(layer, x, start if len(start) > 1 else start[0], rng)
+    loss = RandomLoss(layer, x, start if len(start) > 1 else start[0], None, rng)
+    grads = loss.gradients()
     names = [n for n in layer.params if n.endswith(layer.runs[-1]) and n[:9] != "weight_pe"]
     params, errors = {n: layer.params[n] for n in names}, {}
     for k, gate in enumerate({4: "ifgo", 3: "rzn"}.get(layer.blocks, "h")):
@@ -163,7 +164,8 @@ def model_errors(
         return float((weights * model(x, state)[0]).sum())
 
     alone = mismatch(outputs, model.params, model.grads, ways)
-    loss, _ = random_loss(model, x, state, rng)
+    loss = RandomLoss(model, x, state, None, rng)
+    loss.gradients()
     return alone, mismatch(loss, model.params, model.grads, ways)
 
 

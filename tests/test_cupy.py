@@ -7,7 +7,7 @@ import pytest
 
 import lstm
 import strict_cupy
-from lstm import backend
+from lstm import backend, diagnostics, memory
 
 KINDS = [
     lstm.LSTM, lstm.GRU, lstm.RNN,
@@ -139,14 +139,58 @@ def test_losses_optimizers_and_instruments(cupy):
     x = on(rng.normal(size=(3, 2, 2)))
     assert max(lstm.gradient_check(model, x, rng=rng).values()) < 1e-6
     model.backward(model(x)[0])
-    from lstm import diagnostics
-
     assert set(diagnostics.judge_gradients(model.grads).values()) == {"healthy"}
     trace = model.recurrent.trace()
     assert 0 < diagnostics.statistics(trace)["f"].mean < 1
     assert diagnostics.norms_over_time(x).shape == (3,)
     assert diagnostics.half_life(trace.f).shape == trace.f.shape
     lstm.SGD(model.params, 0.1).step(model.grads)
+
+
+def instruments(device, kind, lengths):
+    """Return everything that the instruments say of one model on a device, as host numbers."""
+    rng = np.random.default_rng(0)
+    on = lambda a: lstm.to_device(a, device)  # noqa: E731
+    model = lstm.Regressor(kind(2, 4, rng=0, dtype=np.float64, device=device), 2, rng=0)
+    x, y = on(rng.normal(size=(6, 3, 2))), on(rng.normal(size=(6, 3, 2)))
+    report = lstm.gradient_check(model, x, rng=np.random.default_rng(1), entries=3, lengths=lengths)
+    assert report.ok
+    prediction, _ = model(x, None, lengths)
+    trace = model.recurrent.trace()
+    with diagnostics.recorded_updates(lstm.Adam(model.params, 0.01)) as ratios:
+        model.backward(prediction)
+    found = [diagnostics.statistics(trace), diagnostics.saturation(trace), diagnostics.drift(trace)]
+    if lengths is not None:
+        found.append(diagnostics.statistics(diagnostics.before_ends(trace, lengths)))
+    found += [diagnostics.dead_units(trace, 0.2), diagnostics.trivial_losses(x, y, lengths=lengths)]
+    found += [list(norms.values()) for norms in diagnostics.gate_norms(model).values()]
+    found += [] if kind is lstm.RNN else [diagnostics.cell_half_life(trace)]
+    found += [memory.influence(model, x, lengths=lengths), memory.spectral_radius(model, x, steps=2)]
+    found.append(diagnostics.judge_norms(diagnostics.norms_over_time(x)))
+    return diagnostics.step_table(trace, 2, 1), ratios, found
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 2, 5]])
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_instruments_say_the_same_on_the_device(cupy, kind, lengths):
+    host, device = (instruments(place, kind, lengths) for place in ("cpu", "cuda"))
+    assert host[:2] == device[:2]
+    for a, b in zip(host[2], device[2], strict=True):
+        values = (list(v.values()) if isinstance(v, dict) else v for v in (a, b))
+        for p, q in zip(*(v if isinstance(v, list) else [v] for v in values), strict=True):
+            assert p == q if isinstance(p, str) else np.allclose(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_a_watched_optimizer_and_labels_on_the_device(cupy):
+    model = lstm.LSTMClassifier(2, 4, 3, rng=0, device="cuda")
+    x = lstm.to_device(np.random.default_rng(0).normal(size=(5, 6, 2)), "cuda")
+    labels = lstm.to_device(np.array([0, 1, 2, 0, 0, 0]), "cuda")
+    optimizer = lstm.Adam(model.params, 0.01)
+    with diagnostics.recorded_updates(optimizer) as ratios:
+        lstm.fit(model, x, labels, optimizer, epochs=2, loss=lstm.cross_entropy)
+    assert all(len(r) == 2 and all(isinstance(v, float) for v in r) for r in ratios.values())
+    host = diagnostics.trivial_losses(x.get(), labels.get(), lstm.cross_entropy)
+    assert diagnostics.trivial_losses(x, labels, lstm.cross_entropy) == pytest.approx(host)
 
 
 @pytest.mark.parametrize("kind", [

@@ -16,7 +16,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
          "test_data.py", "test_training.py"]  # fmt: skip
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
-    for name in ("files", "interop", "checkpoints", "onnx", "keras")
+    for name in ("files", "interop", "checkpoints", "onnx", "keras", "diagnostics", "gradcheck", "memory", "numerical")
 }
 
 FAULTS = {
@@ -131,6 +131,33 @@ FAULTS = {
     "best weights that are not copied": ("checkpoints.py", "p.copy() for name, p in model", "p for name, p in model"),
     "an equal loss taken for a better one": ("checkpoints.py", "if value < self.best:", "if value <= self.best:"),
     "old checkpoints pile up": ("checkpoints.py", "*self.files()[: -self.keep], ", ""),
+    "a quotient over the step and not the distance": (
+        "numerical.py", "/ (places[0] - places[1])", "/ (2 * step)"),
+    "an entry that is not put back": ("numerical.py", "    array[index] = value\n    if", "    if"),
+    "a NaN that equals anything": ("numerical.py", 'return error if np.isfinite(error) else float("inf")', "return error if np.isfinite(error) else 0.0"),
+    "lengths that the check forgets": ("numerical.py", "() if lengths is None else (lengths,)", "()"),
+    "rounding taken for a fault": ("numerical.py", "noise = rounding / step + ", "noise = "),
+    "curvature taken for a fault": ("numerical.py", "rounding / step + 2.0 *", "rounding / step + 0.0 *"),
+    "a factor that is turned over": ("gradcheck.py", "float(a @ b / (b @ b))", "float(a @ a / (a @ b))"),
+    "blocks named in the order of the alphabet": ("gradcheck.py", "for k, (_, b) in zip(letters,", "for k, (_, b) in zip(sorted(letters),"),
+    "every place named": ("gradcheck.py", "if 0 < len(bad) < len(np.unique(index)):", "if True:"),
+    "transposed blocks overlooked": ("gradcheck.py", "follows(a, b.T, c.noise)", "follows(a, b, c.noise)"),
+    "the whole searched for a factor of a part": ("gradcheck.py", "scaled(part, sizes)", "scaled(c, sizes)"),
+    "gates in the order of states": ("diagnostics.py", "if k not in \"ch\") or \"h\"", "if k not in \"ch\")[::-1] or \"h\""),
+    "the extra bias cut in three": ("diagnostics.py", '"bias_hn": "n", ', ""),
+    "a verdict that sees the scale": ("diagnostics.py", "float(norms[0]) <= lost * largest", "float(norms[0]) <= lost"),
+    "an optimizer left watched": ("diagnostics.py", '        del vars(optimizer)["step"]', "        pass"),
+    "updates over the new size": ("diagnostics.py", "sizes = gradient_norms(before)", "sizes = gradient_norms(after)"),
+    "a mean of gates for their product": ("diagnostics.py", "xp.log(xp.maximum(gates[0], smallest)).mean((0, 1))", "xp.log(xp.maximum(gates[0], smallest).mean((0, 1)))"),
+    "candidates counted as gates": ("diagnostics.py", "(gate + 1.0) / 2.0 if name in CANDIDATES else gate", "gate"),
+    "drift that cancels over units": ("diagnostics.py", "rms(last.mean((0, 1)) - first.mean((0, 1)))", "abs(float((last - first).mean()))"),
+    "a mean over the padding": ("diagnostics.py", "valid = y if lengths is None else", "valid = y if True else"),
+    "persistence across the first step": ("diagnostics.py", "earlier = None if lengths is None else lengths - 1", "earlier = lengths"),
+    "inputs and outputs exchanged": ("memory.py", "to_numpy(squares).T", "to_numpy(squares)"),
+    "sequences summed and not averaged": ("memory.py", ".reshape(T, rows, B).mean(2)", ".reshape(T, rows, B).sum(2)"),
+    "a model that keeps the instrument's gradients": ("memory.py", '{"grads": {}, "_state"', '{"_state"'),
+    "distances counted from the wrong end": ("memory.py", "last[last >= k] - k]", "k]"),
+    "a Jacobian of the wrong sequence": ("memory.py", "xp.repeat(part, n, 1)", "xp.concatenate([part] * n, 1)"),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 

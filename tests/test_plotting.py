@@ -48,3 +48,26 @@ def test_statistics_have_a_place_each():
     assert [t.get_text() for t in axes.get_xticklabels()] == ["i", "c"]
     assert axes.lines[0].get_ydata().tolist() == [0.2, 0.9]
     np.testing.assert_allclose(axes.lines[1].get_ydata(), [0.4, 0.6])
+
+
+def test_saturation_fills_each_bar():
+    found = {"i": diagnostics.Saturation(0.25, 0.5), "f": diagnostics.Saturation(0.0, 1.0)}
+    axes = plotting.plot_saturation(found)
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["i", "f"]
+    widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
+    assert widths == [[0.25, 0.0], [0.25, 0.0], [0.5, 1.0]]
+    assert [bars[0].get_x() for bars in axes.containers] == [0.0, 0.25, 0.5]
+
+
+def test_influence_is_drawn_in_powers_of_ten():
+    axes = plotting.plot_influence(np.array([[10.0, 0.0], [0.1, 1e-9]]), powers=4)
+    image = axes.images[0]
+    np.testing.assert_allclose(image.get_array(), [[0, -4], [-2, -4]])
+    assert image.get_clim() == (-4, 0) and "input" in axes.get_xlabel()
+    plotting.plot_influence(np.zeros((2, 2)))
+
+
+def test_update_ratios_by_update():
+    axes = plotting.plot_update_ratios({"a": [1e-3, 2e-3], "b": [0.5, 0.1]})
+    assert [line.get_xydata().tolist() for line in axes.lines] == [[[1, 1e-3], [2, 2e-3]], [[1, 0.5], [2, 0.1]]]
+    assert [line.get_label() for line in axes.lines] == ["a", "b"] and axes.get_yscale() == "log"
