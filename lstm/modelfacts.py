@@ -187,7 +187,7 @@ def forward_facts(run: Run, lag: int) -> ForwardFacts:
     with evaluating(trial.model):
         y = to_numpy(trial.model(batch.x, None, batch.lengths)[0])
     forget, bad = mean_forget(trial.model), ~np.isfinite(y).reshape(len(y), -1).all(1)
-    random, stateful = repeats(trial.model, batch)
+    random, stateful = repeats(run.copy().model, batch)
     order, gain, alone, trivial = best_order(run.copy(), batch)
     return ForwardFacts(
         int(bad.argmax()) if bad.any() else -1, random, stateful, run.rng is not None,
