@@ -25,6 +25,7 @@ from .training import evaluate, fit
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
+    from .diagnosis import diagnose
     from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .variants import CoupledLSTM, PeepholeLSTM, ReluRNN, ResetFirstGRU
@@ -57,6 +58,7 @@ __all__ = [
     "clip_grad_value",
     "cosine",
     "cross_entropy",
+    "diagnose",
     "evaluate",
     "fit",
     "get_array_module",
@@ -82,6 +84,7 @@ __all__ = [
 # Loaded when one of their names is first used: `import lstm` would take half as long again.
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "diagnosis": ("diagnose",),
     "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "variants": ("CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU"),

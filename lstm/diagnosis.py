@@ -11,7 +11,7 @@ import numpy as np
 from . import findings
 from .backend import Array, Module
 from .datafacts import DataFacts, data_facts
-from .findings import SEVERITIES, Finding
+from .findings import DIAGNOSE, SEVERITIES, Finding
 from .modelfacts import ForwardFacts, WeightFacts, forward_facts, weight_facts
 from .optim import Optimizer
 from .rehearsal import Run
@@ -71,35 +71,38 @@ def measure(run: Run) -> Facts:
 
 
 # In the order of cause and effect: what comes first explains symptoms of what comes later.
-JUDGES: tuple[tuple[str, Callable[[Any], Finding | None]], ...] = (
-    ("data", findings.data_not_finite), ("weights", findings.parameters_not_finite),
-    ("forward", findings.overflow), ("data", findings.axes_swapped),
-    ("data", findings.target_in_input), ("data", findings.scaling_leaks),
-    ("forward", findings.dropout_in_evaluation), ("forward", findings.shuffled_state),
-    ("forward", findings.state_never_reset), ("loss", findings.loss_broadcasts),
-    ("loss", findings.mean_missing), ("loss", findings.mean_twice),
-    ("gradient", findings.forget_gradient), ("gradient", findings.state_gradient_lost),
-    ("weights", findings.gates_saturated), ("weights", findings.gates_alike),
-    ("step", findings.clipping_without_effect), ("trial", findings.rate_decays),
-    ("forward", findings.wrong_order), ("forward", findings.memory_too_short),
-    ("trial", findings.rate_too_high), ("gradient", findings.gradient_wrong),
-    ("data", findings.input_not_scaled), ("weights", findings.weights_too_large),
-    ("weights", findings.weights_too_small), ("step", findings.no_bias_correction),
-    ("trial", findings.clipping_turns), ("trial", findings.rate_too_low),
+JUDGES: tuple[tuple[str, Callable[..., Finding | None]], ...] = (
+    ("data step", findings.padding_in_loss), ("data", findings.data_not_finite),
+    ("weights", findings.parameters_not_finite), ("forward", findings.overflow),
+    ("data", findings.axes_swapped), ("data", findings.target_in_input),
+    ("data", findings.scaling_leaks), ("forward", findings.dropout_in_evaluation),
+    ("forward", findings.shuffled_state), ("forward", findings.state_never_reset),
+    ("loss", findings.loss_broadcasts), ("loss", findings.mean_missing),
+    ("loss", findings.mean_twice), ("gradient", findings.forget_gradient),
+    ("gradient", findings.state_gradient_lost), ("weights", findings.gates_saturated),
+    ("weights", findings.gates_alike), ("step", findings.clipping_without_effect),
+    ("trial", findings.rate_decays), ("forward", findings.wrong_order),
+    ("forward", findings.memory_too_short), ("trial", findings.rate_too_high),
+    ("gradient", findings.gradient_wrong), ("data", findings.input_not_scaled),
+    ("weights", findings.weights_too_large), ("weights", findings.weights_too_small),
+    ("step", findings.no_bias_correction), ("trial", findings.clipping_turns),
+    ("trial", findings.rate_too_low),
 )
 
 
 def judge(facts: Facts) -> list[Finding]:
-    """Return the findings of all judges, most severe first, causes before effects."""
-    found = [
-        finding for part, one in JUDGES
-        if (measured := getattr(facts, part)) is not None and (finding := one(measured))
-    ]
-    if facts.data and (padded := findings.padding_in_loss(facts.data, facts.step)):
-        found.insert(0, padded)
+    """Return the findings of all judges, most severe first, causes before effects.
+
+    A judge whose first part could not be measured is not asked.
+    """
+    found = []
+    for names, one in JUDGES:
+        parts = [getattr(facts, name) for name in names.split()]
+        if parts[0] is not None and (finding := one(*parts)) is not None:
+            found.append(finding)
     if facts.failed:
         advice = "The errors are the run's own; mend the first and diagnose again."
-        found.append(Finding("not measured", "note", facts.failed, advice, findings.MODEL))
+        found.append(Finding("not measured", "note", facts.failed, advice, DIAGNOSE))
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -112,19 +115,19 @@ class Report:
 
     def __str__(self) -> str:
         """Return the losses of the first updates and the findings."""
+        lines = [str(finding) for finding in self.findings] or ["nothing found"]
         trial = self.facts.trial
-        head = [] if trial is None else [
-            f"{len(trial.present.updates)} updates: loss {trial.present.before:.3g} -> "
-            f"{trial.present.after:.3g}; with a tenth of the rate "
-            f"{trial.slower.after:.3g}, with a hundred times {trial.faster.after:.3g}"
-        ]
-        return "\n".join([*head, *map(str, self.findings)] + ["nothing found"] * (
-            not self.findings
-        ))
+        if trial is not None:
+            lines.insert(
+                0, f"{len(trial.present.updates)} updates: loss {trial.present.before:.3g} "
+                f"-> {trial.present.after:.3g}; with a tenth of the rate "
+                f"{trial.slower.after:.3g}, with a hundred times {trial.faster.after:.3g}"
+            )
+        return "\n".join(lines)
 
     def plot(self) -> Any:
         """Draw the first updates; see `plotting.plot_diagnosis`."""
-        from .plotting import plot_diagnosis  # matplotlib is not needed to diagnose
+        from lstm.plotting import plot_diagnosis  # matplotlib: not needed to diagnose
 
         return plot_diagnosis(self)
 

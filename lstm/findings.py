@@ -18,7 +18,7 @@ SEVERITIES = ("error", "warning", "note")  # the most severe first
 
 # Pages of the book; the sections have the findings' names.
 DATA, MODEL = "debugging/clinic.html", "debugging/clinic_model.html"
-TRAINING = "debugging/clinic_training.html"
+TRAINING, DIAGNOSE = "debugging/clinic_training.html", "debugging/diagnose.html"
 
 
 @dataclass(frozen=True)
@@ -342,7 +342,7 @@ def gradient_wrong(facts: GradientFacts) -> Finding | None:
         "gradient wrong", "error",
         {"error of the model": facts.alone, "with a state": facts.joined,
          "of the step": facts.step},
-        "gradient_check names the parameter; compare the loss's own gradient, too.", TRAINING,
+        "gradient_check names the parameter; check the loss's own gradient, too.", TRAINING,
     )
 
 

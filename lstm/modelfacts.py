@@ -68,7 +68,7 @@ def weight_facts(run: Run) -> WeightFacts:
 class ForwardFacts(NamedTuple):
     """What a forward pass over the first batch tells."""
 
-    overflow: int  # first step whose output is not finite, -1 if there is none
+    overflow: int  # first step whose output alone is not finite, -1 if there is none
     random: float  # share by which two evaluations from one state differ
     stateful: float  # share by which two evaluations without a state differ
     shuffled: bool  # whether the sequences are shuffled
@@ -187,6 +187,7 @@ def forward_facts(run: Run, lag: int) -> ForwardFacts:
     with evaluating(trial.model):
         y = to_numpy(trial.model(batch.x, None, batch.lengths)[0])
     forget, bad = mean_forget(trial.model), ~np.isfinite(y).reshape(len(y), -1).all(1)
+    bad &= weight_facts(run).finite and bool(np.isfinite(to_numpy(batch.x)).all())
     random, stateful = repeats(run.copy().model, batch)
     order, gain, alone, trivial = best_order(run.copy(), batch)
     return ForwardFacts(

@@ -244,3 +244,8 @@ STRENGTHS = {
     "rate decays within an epoch": ("waves", ("0.99", "0.97", "0.95", "0.9", "0.8")),
     "clipping turns the gradient": ("waves", ("0.3", "0.1", "0.03", "0.01", "0.001")),
 }
+
+
+def ending_series(seed: int) -> Run:
+    """Forecast sines with a model that has learned to."""
+    return trained(waves, 300)(seed)
