@@ -201,6 +201,6 @@ def plot_update_ratios(
     axes.axhspan(*band, color="#eeeeee")
     for name, values in ratios.items():
         axes.semilogy(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel="update", ylabel="size of the update / of the parameter")
+    axes.set(xlabel="update", ylabel="update / parameter (norms)")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return axes
