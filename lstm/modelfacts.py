@@ -76,7 +76,6 @@ class ForwardFacts(NamedTuple):
     forget: float  # mean of the forget gates, NaN if there are none
     order: str  # the order of the blocks that fits best
     order_gain: float  # loss with it over the present loss
-    order_alone: float  # loss with it over that with the second best
     order_trivial: float  # loss with it over that of the best constant
     lag: int  # from the data
     reach: float  # gradient of the last output by the input at the lag, over the last input
@@ -147,24 +146,25 @@ def reordered(model: Module, order: tuple[int, ...]) -> Module:
     return model
 
 
-def best_order(run: Run, batch: Batch) -> tuple[str, float, float, float]:
+def best_order(run: Run, batch: Batch) -> tuple[str, float, float]:
     """Return the order of the blocks i, f, g, o with the least loss, and this loss over
-    the present one, over the second best, and over that of the best constant.
+    the present one and over that of the best constant.
     """
     if {getattr(layer, "blocks", 4) for layer in run.model.layers.values()} != {4}:
-        return "", 1.0, 1.0, 1.0
+        return "", 1.0, 1.0
     losses = {}
     for order in itertools.permutations(range(4)):
         model = reordered(run.model, order)
         with evaluating(model):
             y, _ = model(batch.x, None, batch.lengths)
         losses[order] = float(loss_to_ends(run.loss, y, batch.y, batch.lengths)[0])
-    best, second, *_ = sorted(losses, key=lambda order: losses[order])
+    best = min(losses, key=lambda order: losses[order])
     constants = trivial_losses(batch.x, batch.y, run.loss, batch.lengths)
     trivial = constants["frequencies" if "frequencies" in constants else "mean"]
-    others = (losses[0, 1, 2, 3], losses[second], trivial)
-    gain, alone, over = (losses[best] / max(loss, 1e-300) for loss in others)
-    return "".join("ifgo"[k] for k in best), gain, alone, over
+    gain, over = (
+        losses[best] / max(loss, 1e-300) for loss in (losses[0, 1, 2, 3], trivial)
+    )
+    return "".join("ifgo"[k] for k in best), gain, over
 
 
 def reach(model: Module, batch: Batch, lag: int) -> float:
@@ -189,9 +189,9 @@ def forward_facts(run: Run, lag: int) -> ForwardFacts:
     forget, bad = mean_forget(trial.model), ~np.isfinite(y).reshape(len(y), -1).all(1)
     bad &= weight_facts(run).finite and bool(np.isfinite(to_numpy(batch.x)).all())
     random, stateful = repeats(run.copy().model, batch)
-    order, gain, alone, trivial = best_order(run.copy(), batch)
+    order, gain, trivial = best_order(run.copy(), batch)
     return ForwardFacts(
         int(bad.argmax()) if bad.any() else -1, random, stateful, run.rng is not None,
-        continues(run), forget, order, gain, alone, trivial, lag,
+        continues(run), forget, order, gain, trivial, lag,
         reach(run.copy().model, batch, lag),
     )

@@ -24,7 +24,8 @@ from .rehearsal import (
 )
 from .training import evaluating, loss_to_ends
 
-SLOWER, FASTER = 0.1, 100.0  # factors of the learning rate that are tried beside it
+SLOWER = 0.1  # factors of the learning rate that are tried beside it
+FASTER = 100.0
 UPDATES = 20  # in each of the three rehearsals
 
 
