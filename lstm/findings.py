@@ -407,7 +407,7 @@ def rate_decays(facts: TrialFacts) -> Finding | None:
 
 
 def rate_too_high(facts: TrialFacts) -> Finding | None:
-    """Updates are as long as the parameters, or the loss breaks and with a tenth does not."""
+    """Updates are as long as the parameters, or break the loss where a tenth does not."""
     present, slower = facts.present, facts.slower
     change = max((u.change for u in present.updates), default=0.0)
     if not (change > JUMP or (present.broken and not slower.broken)):
