@@ -11,7 +11,7 @@ import numpy as np
 
 from .backend import Array, Module, device_of, to_device, to_numpy
 from .datafacts import correlation
-from .diagnostics import norms_over_time, trivial_losses
+from .diagnostics import CANDIDATES, gate_blocks, norms_over_time, trivial_losses
 from .rehearsal import Batch, Run, batches_of
 from .training import evaluating, loss_to_ends
 
@@ -38,11 +38,12 @@ def blocks_of(layer: Any, weight: Array) -> Array:
 def held_by_bias(layer: Any, bias: Array) -> float:
     """Return the share of units whose bias alone takes a gate beyond .05 or .95.
 
-    The least share among a layer's gates; the candidate, block 2, is none.
+    The least share among a layer's gates, of which the candidate is none.
     """
+    letters = next(iter(gate_blocks(layer).values()))
     blocks = abs(to_numpy(bias).reshape(layer.blocks, -1))
     shares = (blocks > np.log(0.95 / 0.05)).mean(1)
-    return float(min(shares[[k for k in range(layer.blocks) if k != 2]]))
+    return float(min(share for share, k in zip(shares, letters) if k not in CANDIDATES))
 
 
 def weight_facts(run: Run) -> WeightFacts:

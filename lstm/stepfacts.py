@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import Array, Module, device_of, get_array_module, to_device, to_numpy
+from .diagnostics import gate_blocks
 from .modelfacts import zero_state
 from .numerical import RandomLoss
 from .optim import Adam
@@ -136,16 +137,16 @@ def gate_errors(layer: Any, rng: np.random.Generator) -> dict[str, float]:
     start = tuple(to_device(rng.normal(size=s.shape), layer.device) for s in parts)
     loss = RandomLoss(layer, x, start if len(start) > 1 else start[0], None, rng)
     grads = loss.gradients()
-    names = [n for n in layer.params if n.endswith(layer.runs[-1]) and n[:9] != "weight_pe"]
-    params, errors = {n: layer.params[n] for n in names}, {}
-    for k, gate in enumerate({4: "ifgo", 3: "rzn"}.get(layer.blocks, "h")):
-        rows = np.zeros(layer.blocks, bool)
-        rows[k] = True
-        ways = directions(params, 2, seed=k)
+    size, run = layer.blocks * layer.hidden_size, layer.runs[-1]
+    params = {n: p for n, p in layer.params.items() if len(p) == size and n.endswith(run)}
+    errors = {}
+    for k, gate in enumerate(gate_blocks(layer)[f"weight_hh_{run}"]):
+        rows = (np.arange(size) // layer.hidden_size == k).astype(np.float64)
+        mask, ways = to_device(rows, layer.device), directions(params, 2, seed=k)
         for way in ways:
             for a in way.values():
-                a[~np.resize(np.repeat(rows, layer.hidden_size), len(a))] = 0.0
-        errors[gate] = mismatch(loss, params, {n: grads[n] for n in names}, ways)
+                a *= mask if a.ndim == 1 else mask[:, None]
+        errors[gate] = mismatch(loss, params, {n: grads[n] for n in params}, ways)
     return errors
 
 

@@ -17,6 +17,7 @@ import lstm
 from faults import FAULTS
 from lstm import datafacts, findings, modelfacts, stepfacts
 from lstm.diagnosis import JUDGES, Facts, Report, judge, measure
+from lstm.diagnostics import gate_blocks
 from lstm.findings import SEVERITIES, Finding
 from lstm.rehearsal import Run, batches_of, flat, rehearse
 from patients import HEALTHY, TASKS, ending_series, oscillation
@@ -342,6 +343,17 @@ def test_the_wrong_gate_is_told(gate: int) -> None:
     layer.run_backward = lambda *arguments: lstm_backward(*arguments, step=step)
     errors = stepfacts.gate_errors(layer, np.random.default_rng(0))
     assert [k for k, error in errors.items() if error > findings.WRONG] == ["ifgo"[gate]]
+
+
+@pytest.mark.parametrize("kind", [lstm.LSTM, lstm.GRU, lstm.CoupledLSTM])
+def test_units_that_are_held(kind: type) -> None:
+    layer = kind(1, 4, rng=0)
+    letters = next(iter(gate_blocks(layer).values()))
+    bias = np.zeros((layer.blocks, 4))
+    bias[[k for k, gate in enumerate(letters) if gate not in "gn"]] = [5.0, -5.0, 2.9, 0.0]
+    assert modelfacts.held_by_bias(layer, bias.ravel()) == 0.5
+    bias[0, :2] = 0.0
+    assert modelfacts.held_by_bias(layer, bias.ravel()) == 0.0
 
 
 def test_first_changes_of_optimizers() -> None:

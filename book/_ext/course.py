@@ -82,9 +82,13 @@ def name_chapter(app, what, name, obj, options, lines):
 
 
 def is_public(name: str) -> bool:
-    """Tell whether ``lstm.module.object`` is a function or class for users, not a helper."""
+    """Tell whether ``lstm.module.object`` is a function or class for users, not a helper.
+
+    An object of the tests, such as ``faults.broadcast``, is none.
+    """
     module, _, last = name.rpartition(".")
-    return last[0] != "_" and callable(getattr(import_module(module), last))
+    inside = module.startswith("lstm.")
+    return inside and last[0] != "_" and callable(getattr(import_module(module), last))
 
 
 def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
