@@ -26,7 +26,7 @@ from faults import FAULTS  # noqa: E402
 from lstm.diagnosis import judge, measure  # noqa: E402
 from patients import HEALTHY, STRENGTHS, TASKS  # noqa: E402
 
-SEEDS, HEALTHY_SEEDS, STRENGTH_SEEDS = range(300, 305), range(300, 303), range(300, 303)
+SEEDS, HEALTHY_SEEDS, STRENGTH_SEEDS = range(400, 405), range(400, 403), range(400, 403)
 COLUMNS = ("fault", "task", "seed", "place", "first", "second", "above")
 STRENGTH_COLUMNS = ("fault", "strength", *COLUMNS[2:])
 
