@@ -164,7 +164,8 @@ def plot_saturation(shares: Mapping[str, Any]) -> Axes:
         left = left + width
     axes.invert_yaxis()
     axes.set(xlabel="share of values", ylabel="gate", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=3)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=3)
     return axes
 
 
@@ -183,6 +184,7 @@ def plot_influence(influence: Array, powers: float = 6.0) -> Axes:
     shown = axes.imshow(np.log10(shares), aspect="auto", **options)
     figure.colorbar(shown, ax=axes, label="power of ten, largest = 0")
     axes.set(xlabel="time step of the input", ylabel="time step of the output")
+    axes.locator_params(integer=True)
     axes.grid(False)
     return axes
 

@@ -167,8 +167,9 @@ class Rehearsal:
     Attributes
     ----------
     updates : one entry an update
-    before, after : mean loss over some of the batches, by the parameters at start and end,
-        without dropout; NaN if it cannot be computed
+    before : mean loss over some of the batches, by the parameters at the start, without
+        dropout; NaN if it cannot be computed
+    after : the same, by the parameters at the end
     broken : the error that ended it early, or None
     """
 
