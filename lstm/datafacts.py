@@ -99,7 +99,8 @@ def leak(x: Array, y: Array, seen: tuple[Array, Array]) -> float:
     have them to four digits; else 0.
     """
     own = series_of(x, y)
-    both = np.concatenate([own, series_of(*(to_numpy(a) for a in seen))]).astype(np.float64)
+    later = series_of(*(to_numpy(a) for a in seen[:2]))
+    both = np.concatenate([own, later]).astype(np.float64)
 
     def distance(a: Array) -> float:
         stds = a.std(0), a.std(0, ddof=1)

@@ -25,7 +25,8 @@ class Run:
     ----------
     model, x, y, optimizer, bptt_length, batch_size, lengths : as in `fit`
     loss, clip_norm, schedule, rng : as in `fit`
-    step : makes one update, with the arguments and results of `train_step`
+    step : makes one update, with the arguments of `train_step`, lengths by name, and its
+        results
     validation : x and y that the training does not see; None if there are none
     """
 
@@ -213,7 +214,7 @@ def rehearse(run: Run, count: int, factor: float = 1.0, samples: int = 4) -> Reh
         try:
             loss, _, state = trained.step(
                 trained.model, batch.x, batch.y, state, trained.optimizer, trained.loss,
-                trained.clip_norm, batch.lengths,
+                trained.clip_norm, lengths=batch.lengths,
             )
         except FloatingPointError as error:
             found.broken = f"update {n + 1}: {error}"

@@ -193,7 +193,7 @@ def one_step(
     heard = Recorder(trial.model, trial.optimizer, move=False)
     loss, _, _ = trial.step(
         trial.model, batch.x, batch.y, None, trial.optimizer, trial.loss, clip_norm,
-        batch.lengths,
+        lengths=batch.lengths,
     )
     return float(loss), heard
 
@@ -239,7 +239,7 @@ def first_change(run: Run, batch: Batch) -> float:
     heard, before = Recorder(trial.model, trial.optimizer), flat(trial.model.params)
     trial.step(
         trial.model, batch.x, batch.y, None, trial.optimizer, trial.loss, None,
-        batch.lengths,
+        lengths=batch.lengths,
     )
     size = abs(flat(trial.model.params) - before) / heard.rate
     large = to_numpy(abs(heard.given) > 1e3 * run.optimizer.eps)

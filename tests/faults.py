@@ -26,8 +26,9 @@ def plain_updates(run: Run, count: int) -> None:
     for batch, _ in zip(batches_of(run), range(count)):
         state = None if batch.first else state
         _, _, state = run.step(
-            run.model, batch.x, batch.y, state, run.optimizer, run.loss, run.clip_norm, batch.lengths
-        )
+            run.model, batch.x, batch.y, state, run.optimizer, run.loss, run.clip_norm,
+            lengths=batch.lengths,
+        )  # fmt: skip
 
 
 def foreign_order(run: Run) -> Run:
@@ -77,8 +78,8 @@ def two_pieces(model, x, y, state, optimizer, loss, clip_norm=None, lengths=None
 def drop_state_gradient(run: Run) -> Run:
     """A sequence in two pieces, and no gradient of the state from the second to the first."""
 
-    def step(*arguments: Any) -> Any:
-        return two_pieces(*arguments, carry=False)
+    def step(*arguments: Any, **named: Any) -> Any:
+        return two_pieces(*arguments, carry=False, **named)
 
     return replace(run, step=step)
 
@@ -260,8 +261,8 @@ def rate_low(run: Run, factor: float = 1 / 3000) -> Run:
 def decayed_per_step(run: Run, decay: float = 0.9) -> Run:
     """A decay of 0.9 that was meant for every epoch, applied at every update."""
 
-    def step(model: Any, x: Any, y: Any, state: Any, optimizer: Any, *rest: Any) -> Any:
-        result = run.step(model, x, y, state, optimizer, *rest)
+    def step(model: Any, x: Any, y: Any, state: Any, optimizer: Any, *rest: Any, **named: Any) -> Any:
+        result = run.step(model, x, y, state, optimizer, *rest, **named)
         optimizer.learning_rate *= decay
         return result
 

@@ -79,7 +79,7 @@ def broken_model(value: float) -> dict[str, object]:
     return {"model": model, "optimizer": lstm.Adam(model.params)}
 
 
-def raising(*arguments: object) -> None:
+def raising(*arguments: object, **named: object) -> None:
     raise RuntimeError("of the reader")
 
 
