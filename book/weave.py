@@ -1,8 +1,8 @@
 """Write the package's source into the book's woven cells; with ``--check``, compare instead.
 
 A code cell tagged ``weave:lstm.gates.sigmoid`` holds the exact source text of that object under
-a first line ``# lstm/gates.py``; ``weave:faults.broadcast`` is one of ``tests/faults.py``. Objects
-are top-level functions, classes and constants, from the first decorator to the last line.
+a first line ``# lstm/gates.py``. Objects are a module's top-level functions, classes and
+constants, from the first decorator to the last line. The package is read, not imported.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ def definitions(module: Path) -> dict[str, tuple[ast.stmt, str]]:
 def cell_text(root: Path, name: str) -> str | None:
     """Return what a cell woven from ``package.module.object`` must hold, None if there is none."""
     *parts, last = name.split(".")
-    folder = root if len(parts) > 1 else root / "tests"
-    module = folder.joinpath(*parts).with_suffix(".py") if parts else root
-    found = definitions(module).get(last) if module.is_file() else None
+    module = root.joinpath(*parts).with_suffix(".py")
+    found = definitions(module).get(last) if parts and module.exists() else None
     return f"# {module.relative_to(root).as_posix()}\n{found[1]}" if found else None
 
 

@@ -3,8 +3,7 @@
 Complete: every public function and class of the package is woven into a chapter.
 In order: what chapter k weaves or imports needs only what chapters 1 to k weave, followed
 through every name of the package that its source refers to. Constants and type aliases are
-free, and so are private helpers that no chapter weaves; what they refer to counts. What is
-woven from the tests, the faults of the clinic, is outside.
+free, and so are private helpers that no chapter weaves; what they refer to counts.
 Annotations do not count: nothing evaluates them.
 """
 
@@ -189,7 +188,7 @@ def disorder(root: Path, package: Package) -> list[str]:
     faults: dict[tuple[int, str], str] = {}
     for use in [*woven(root), *imported(root, package)]:
         if use.name.partition(".")[0] != package.name:
-            continue  # a planted fault, of the tests
+            continue  # of `experiments`, woven so that a page and its stored table agree
         if use.name not in package.objects and use.name not in package.free:
             faults[use.chapter, use.name] = f"{use.where}: {use.name} is unknown to the package"
         for chain in needed(use.name, package):

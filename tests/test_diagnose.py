@@ -182,7 +182,7 @@ def test_every_fault_has_its_section_and_its_own_finding() -> None:
         tag for page in cells().values() for cell in page for tag in cell["metadata"].get("tags", [])
     }
     for name, fault in FAULTS.items():
-        assert f"weave:faults.{fault.plant.__name__}" in woven
+        assert f"weave:tests.faults.{fault.plant.__name__}" in woven
         assert f'"{name}"' in (ROOT / "lstm" / "findings.py").read_text()
 
 

@@ -173,7 +173,7 @@ def test_each_lost_tag_is_noticed(copy):
         found = [fault.split()[0] for fault in missing(copy, package) if fault not in before]
         path.write_text(text)
         _, woven = places(copy, path)
-        names = {name for _, _, name in woven if name in package.objects}  # not the planted faults
+        names = [name for _, _, name in woven if name in package.objects]
         assert sorted(found) == sorted(name for name in names if package.objects[name].public)
 
 
