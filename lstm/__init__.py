@@ -25,6 +25,7 @@ from .training import evaluate, fit
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
+    from .diagnosis import diagnose
     from .direction import Reversed
     from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
@@ -70,6 +71,7 @@ __all__ = [
     "clip_grad_value",
     "cosine",
     "cross_entropy",
+    "diagnose",
     "embedded_reber",
     "evaluate",
     "fit",
@@ -99,6 +101,7 @@ __all__ = [
 # Loaded when one of their names is first used: `import lstm` would take half as long again.
 LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
+    "diagnosis": ("diagnose",),
     "direction": ("Reversed",),
     "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),

@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 
 from .backend import Array, to_numpy
+from .findings import JUMP, STILL
 
 # Okabe and Ito's palette: told apart by colour-blind readers; line styles differ too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -146,6 +147,35 @@ def plot_statistics(statistics: Mapping[str, Any]) -> Axes:
     axes.set_xticks(range(len(statistics)), list(statistics))
     axes.set(ylabel="value")
     return axes
+
+
+def plot_diagnosis(report: Any) -> Array:
+    """Draw the first updates of a diagnosis: their losses, and how far each one goes.
+
+    Parameters
+    ----------
+    report : from `diagnosis.diagnose`
+
+    Returns
+    -------
+    The two axes: losses by update with three learning rates, and the changes of the
+    parameters over their norm, with the thresholds between which they are sound.
+    """
+    trial = report.facts.trial
+    _, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.2))
+    names = ("rate / 10", "rate as it is", "rate x 100")
+    for name, seen in zip(names, (trial.slower, trial.present, trial.faster)):
+        places = range(1, len(seen.updates) + 1)
+        left.semilogy(places, [u.loss for u in seen.updates], label=name)
+        right.semilogy(places, [u.change for u in seen.updates], label=name)
+    for threshold in (STILL, JUMP):
+        right.axhline(threshold, color="#767676", linestyle=":")
+    left.set(xlabel="update", ylabel="loss")
+    right.set(xlabel="update", ylabel="change / parameters")
+    left.legend()
+    first = report.findings[0].name if report.findings else "nothing found"
+    left.set_title(f"First finding: {first}")
+    return np.array([left, right])
 
 
 def plot_saturation(shares: Mapping[str, Any]) -> Axes:

@@ -18,7 +18,7 @@ SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
                  "diagnostics", "gradcheck", "memory", "numerical")
-}
+} | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -237,6 +237,22 @@ FAULTS = {
     "a model that keeps the instrument's gradients": ("memory.py", '{"grads": {}, "stateful"', '{"stateful"'),
     "distances counted from the wrong end": ("memory.py", "last[last >= k] - k]", "k]"),
     "a Jacobian of the wrong sequence": ("memory.py", "xp.repeat(part, n, 1)", "xp.concatenate([part] * n, 1)"),
+    "a copy of a run that trains the original": (
+        "rehearsal.py", "return replace(self, **copy.deepcopy(moving))", "return replace(self, **moving)"),
+    "a rehearsal that forgets its schedule": ("rehearsal.py", "if plan is not None and batch.epoch > epoch:", "if False:"),
+    "a rehearsal that carries the state to new sequences": ("rehearsal.py", "None if batch.first else state\n", "state\n"),
+    "roughness of the variance alone": ("datafacts.py", "(2.0 * (x * x).mean())", "(x * x).mean()"),
+    "a lag a step too long": (
+        "datafacts.py", "(correlation(x[: len(x) - k, :, i], y[k:, :, o]), k)",
+        "(correlation(x[: len(x) - k, :, i], y[k:, :, o]), k + 1)"),
+    "overlapping windows counted again": (
+        "datafacts.py", "np.concatenate([x[0], x[1:, -1]]) if overlapping", "x.reshape(-1, 1) if overlapping"),
+    "blocks put back the wrong way": ("modelfacts.py", "blocks[list(order)]", "blocks[list(np.argsort(order))]"),
+    "a state that is said to go on": ("modelfacts.py", "return joint(ends) / within", "return 1.0"),
+    "a difference to one side": ("stepfacts.py", "for sign in (1.0, -2.0, 1.0):", "for sign in (1.0, -1.0, 0.0):"),
+    "a gate taken for its neighbour": (
+        "stepfacts.py", "// layer.hidden_size == k)", "// layer.hidden_size == (k + 1) % layer.blocks)"),
+    "a first step that is not the first": ("stepfacts.py", "    trial.optimizer.steps = 0\n", ""),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 
