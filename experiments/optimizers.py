@@ -6,7 +6,6 @@ Nine rates by three seeds each; the rate with the lowest middle loss gets five s
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
@@ -28,7 +27,12 @@ FILE = "book/bptt/optimizers_grid.csv"
 
 train, _ = sine_task()
 
-OPTIMIZERS = {"SGD": SGD, "Momentum": Momentum, "Nesterov": partial(Momentum, nesterov=True),
+
+def nesterov(params, rate):
+    return Momentum(params, rate, nesterov=True)
+
+
+OPTIMIZERS = {"SGD": SGD, "Momentum": Momentum, "Nesterov": nesterov,
               "RMSprop": RMSprop, "Adam": Adam, "AdamW": AdamW}
 SCHEDULES = {"constant": lambda rate: warmup_exponential(rate, 1.0),
              "decay": lambda rate: warmup_exponential(rate, 0.95),
@@ -61,16 +65,11 @@ def best_rate(rows, optimizer, schedule, clip):
 
 
 def learn(optimizer, schedule, clip, rate, seed, epochs=100):
-    model, losses = LSTMRegressor(1, 20, 1, forget_bias=1.0, rng=seed), []
-    steps = OPTIMIZERS[optimizer](model.params, rate)
-    plateau = Plateau(rate, factor=0.3, patience=5)
-    for epoch in range(epochs):
-        if schedule == "plateau":
-            steps.learning_rate = plateau(losses[-1]) if losses else rate
-        else:
-            steps.learning_rate = SCHEDULES[schedule](rate)(epoch)
-        losses += fit(model, *train, steps, epochs=1, bptt_length=10, clip_norm=clip).loss
-    return losses
+    model = LSTMRegressor(1, 20, 1, forget_bias=1.0, rng=seed)
+    fixed = SCHEDULES[schedule](rate) if schedule in SCHEDULES else None
+    watching = [Plateau(factor=0.3, patience=5)] if schedule == "plateau" else []
+    return fit(model, *train, OPTIMIZERS[optimizer](model.params, rate), epochs=epochs,
+               bptt_length=10, clip_norm=clip, schedule=fixed, callbacks=watching).loss
 
 
 def measure(optimizer, schedule, clip, rate, seed):

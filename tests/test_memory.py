@@ -68,10 +68,10 @@ def test_a_model_is_left_as_it_was(instrument):
     x = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
     y, state = layer(x)
     layer.backward(y)
-    before, kept, generator = dict(layer.grads), layer._state, layer._between[0].rng.bit_generator.state
+    before, kept, generator = dict(layer.grads), layer.state, layer._between[0].rng.bit_generator.state
     first = instrument(layer, x)  # from zeros
     assert np.array_equal(first, instrument(layer, x, state=tuple(0 * part for part in state)))
-    assert layer.training and layer.stateful and layer._state is kept and layer._between[0].rng.bit_generator.state == generator
+    assert layer.training and layer.stateful and layer.state is kept and layer._between[0].rng.bit_generator.state == generator
     assert all(layer.grads[name] is g for name, g in before.items())
 
 

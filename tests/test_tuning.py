@@ -65,7 +65,7 @@ def test_the_model_stays_as_it_is() -> None:
     assert all(np.array_equal(p, before[k]) for k, p in model.params.items())
     assert all(np.array_equal(g, grads[k]) for k, g in model.grads.items())
     assert layer._between[0].rng.bit_generator.state == random
-    assert all(np.array_equal(a, b) for a, b in zip(layer._state, kept))
+    assert all(np.array_equal(a, b) for a, b in zip(layer.state, kept))
     assert isinstance(layer._between[0], Dropout) and layer.training
 
 
