@@ -7,6 +7,7 @@ tests/patients.py, and the two numbers are the ends of the gap.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,13 +44,17 @@ class Finding:
     page: str
 
     def __str__(self) -> str:
-        """Return the finding in four lines."""
+        """Return name, numbers, advice and page, each from a line of its own on."""
         numbers = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
             for k, v in self.evidence.items()
         )
         where = f"{self.page}#{self.name.replace(' ', '-')}"
-        return f"{self.severity}: {self.name}\n  {numbers}\n  {self.advice}\n  {where}"
+        wrapped = [
+            textwrap.fill(part, 78, initial_indent="  ", subsequent_indent="    ")
+            for part in (numbers, self.advice, where)
+        ]
+        return "\n".join([f"{self.severity}: {self.name}", *wrapped])
 
 
 # --- from the data ------------------------------------------------------------

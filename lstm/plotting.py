@@ -162,7 +162,7 @@ def plot_diagnosis(report: Any) -> Array:
     parameters over their norm, with the thresholds between which they are sound.
     """
     trial = report.facts.trial
-    _, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.2))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.5), layout="constrained")
     names = ("rate / 10", "rate as it is", "rate x 100")
     for name, seen in zip(names, (trial.slower, trial.present, trial.faster)):
         places = range(1, len(seen.updates) + 1)
@@ -172,7 +172,8 @@ def plot_diagnosis(report: Any) -> Array:
         right.axhline(threshold, color="#767676", linestyle=":")
     left.set(xlabel="update", ylabel="loss")
     right.set(xlabel="update", ylabel="change / parameters")
-    left.legend()
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3)
     first = report.findings[0].name if report.findings else "nothing found"
     left.set_title(f"First finding: {first}")
     return np.array([left, right])

@@ -81,6 +81,17 @@ def test_continuing_batches() -> None:
     assert np.isnan(modelfacts.continues(TASKS["A"]["recall"](0)))  # noise: nobody can tell
 
 
+def test_blocks_in_another_order() -> None:
+    model = lstm.LSTMRegressor(1, 3, 1, num_layers=2, rng=0)
+    before = {name: p.copy() for name, p in model.params.items()}
+    moved = modelfacts.reordered(model, (3, 0, 1, 2)).params
+    for name, p in before.items():
+        np.testing.assert_array_equal(model.params[name], p)
+        if name.startswith("recurrent"):
+            p = np.concatenate([p[9:], p[:3], p[3:6], p[6:9]])  # the last block comes first
+        np.testing.assert_array_equal(moved[name], p)
+
+
 def test_the_best_order_undoes_a_permutation() -> None:
     run = ending_series(0)
     assert modelfacts.best_order(run)[0] == "ifgo"
