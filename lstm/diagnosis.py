@@ -140,7 +140,7 @@ def diagnose(
     Parameters
     ----------
     model, x, y, optimizer : as in `fit`, at the moment to be looked at; none is changed
-    **options : those of `rehearsal.Run`: bptt_length, batch_size, lengths, loss, clip_norm,
+    **options : those of `rehearsal.Run`: bptt_length, batch_size, lengths, loss, clipping,
         schedule and rng as they are given to `fit`, a step of one's own, a validation set
 
     Returns

@@ -24,7 +24,7 @@ class Run:
     Parameters
     ----------
     model, x, y, optimizer, bptt_length, batch_size, lengths : as in `fit`
-    loss, clip_norm, schedule, rng : as in `fit`
+    loss, clip_norm, clip_value, schedule, rng : as in `fit`
     step : makes one update, with the arguments of `train_step`, lengths by name, and its
         results
     validation : x and y that the training does not see; None if there are none
@@ -39,6 +39,7 @@ class Run:
     lengths: Any = None
     loss: Loss = mean_squared_error
     clip_norm: float | None = None
+    clip_value: float | None = None
     schedule: Schedule | None = None
     rng: np.random.Generator | None = None
     step: Callable[..., tuple[Any, Any, Any]] = train_step
@@ -53,6 +54,14 @@ class Run:
         data = ("x", "y", "lengths", "validation")
         moving = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in data}
         return replace(self, **copy.deepcopy(moving))
+
+    def update(self, batch: Batch, state: Any) -> tuple[Any, Any, Any]:
+        """Make one update from a batch and the state before it; results of `train_step`."""
+        limit = {} if self.clip_value is None else {"clip_value": self.clip_value}
+        return self.step(
+            self.model, batch.x, batch.y, state, self.optimizer, self.loss, self.clip_norm,
+            lengths=batch.lengths, **limit,
+        )
 
     def with_rate(self, factor: float) -> Run:
         """Return a copy with every learning rate times a factor."""
@@ -212,10 +221,7 @@ def rehearse(run: Run, count: int, factor: float = 1.0, samples: int = 4) -> Reh
             seen.append((batch, state))
         before = flat(trained.model.params)
         try:
-            loss, _, state = trained.step(
-                trained.model, batch.x, batch.y, state, trained.optimizer, trained.loss,
-                trained.clip_norm, lengths=batch.lengths,
-            )
+            loss, _, state = trained.update(batch, state)
         except FloatingPointError as error:
             found.broken = f"update {n + 1}: {error}"
             break

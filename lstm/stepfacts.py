@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,12 +190,9 @@ def one_step(
     run: Run, batch: Batch, clip_norm: float | None = None
 ) -> tuple[float, Recorder]:
     """Make one step of a copy of a run, without a change of parameters."""
-    trial = run.copy()
+    trial = replace(run.copy(), clip_norm=clip_norm, clip_value=None)
     heard = Recorder(trial.model, trial.optimizer, move=False)
-    loss, _, _ = trial.step(
-        trial.model, batch.x, batch.y, None, trial.optimizer, trial.loss, clip_norm,
-        lengths=batch.lengths,
-    )
+    loss, _, _ = trial.update(batch, None)
     return float(loss), heard
 
 
@@ -232,15 +230,12 @@ def first_change(run: Run, batch: Batch) -> float:
     """Return the median change of a parameter over the rate, in a new Adam's first step."""
     if not isinstance(run.optimizer, Adam):
         return float("nan")
-    trial = run.copy()
+    trial = replace(run.copy(), clip_norm=None, clip_value=None)
     trial.optimizer.steps = 0
     for slot in trial.optimizer.slots.values():
         slot[...] = 0.0
     heard, before = Recorder(trial.model, trial.optimizer), flat(trial.model.params)
-    trial.step(
-        trial.model, batch.x, batch.y, None, trial.optimizer, trial.loss, None,
-        lengths=batch.lengths,
-    )
+    trial.update(batch, None)
     size = abs(flat(trial.model.params) - before) / heard.rate
     large = to_numpy(abs(heard.given) > 1e3 * run.optimizer.eps)
     return float(np.median(to_numpy(size)[large])) if large.any() else float("nan")

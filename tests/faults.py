@@ -25,10 +25,7 @@ def plain_updates(run: Run, count: int) -> None:
     state = None
     for batch, _ in zip(batches_of(run), range(count)):
         state = None if batch.first else state
-        _, _, state = run.step(
-            run.model, batch.x, batch.y, state, run.optimizer, run.loss, run.clip_norm,
-            lengths=batch.lengths,
-        )  # fmt: skip
+        _, _, state = run.update(batch, state)
 
 
 def foreign_order(run: Run) -> Run:
