@@ -362,6 +362,13 @@ def project_backward(dz: Array, x: Array, weight: Array) -> tuple[Array, Array, 
     return dx, dz @ x.reshape(-1, x.shape[2]), dz.sum(1)
 
 
+def add_up(sums: State | None, parts: State) -> State:
+    """Add a block's gradients to the sums so far, in place; None stands for no sums yet."""
+    for total, part in zip(sums or (), parts):
+        total += part
+    return sums or parts
+
+
 class GRUCache(NamedTuple):
     """What the forward pass of a GRU keeps for the backward pass."""
 
@@ -416,20 +423,24 @@ def gru_backward(
     """Backpropagation through time for a GRU; arguments as in `lstm_backward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, gates, zh_n, h = cache
-    (T, H, B), dh = zh_n.shape, dstate[0].T.copy()
-    dz, product = take("dz", (T, 4, H, B), dy), take("dproduct", (H, B), dy)
-    gru_partials(gates.swapaxes(0, 1), zh_n, h[:-1], dz.swapaxes(0, 1))
-    update, dy = gates[:, 1], features_first(dy, take("dy", zh_n.shape, dy))
-    for t in reversed(range(T)):
-        dh += dy[t]
-        xp.multiply(dz[t], dh, out=dz[t])
-        dh *= update[t]
-        xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
-        dh += product
-    columns = side_by_side(dz.reshape(T, 4 * H, B), take("columns", (4 * H, T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
+    dh, H, dx, sums = dstate[0].T.copy(), zh_n.shape[1], xp.empty_like(x), None
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
-    dx, *dinput = project_backward(columns[: 3 * H], x, n_first)
-    dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
-    dweights = dweight_ih, columns[H:] @ before.T, dbias, columns[3 * H :].sum(1)
-    return dx, (dh.T,), dweights
+    for steps in last_blocks_first(len(x)):
+        (n, _, _, B), update = gates[steps].shape, gates[steps, 1]
+        dz, product = take("dz", (n, 4, H, B), dy), take("dproduct", (H, B), dy)
+        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
+        gru_partials(blocks_first[0], zh_n[steps], h[steps], blocks_first[1])
+        for t in reversed(range(n)):
+            dh += dy[steps.start + t].T
+            xp.multiply(dz[t], dh, out=dz[t])
+            dh *= update[t]
+            xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
+            dh += product
+        columns = side_by_side(dz.reshape(n, 4 * H, B), take("columns", (4 * H, n, B), dy))
+        before = side_by_side(h[steps], take("before", (H, n, B), dy))
+        dx[steps], *dinput = project_backward(columns[: 3 * H], x[steps], n_first)
+        parts = *dinput, columns[H:] @ before.T, columns[3 * H :].sum(1)
+        sums = add_up(sums, parts)
+    dweight_ih, dbias, dweight_hh, dbias_hn = sums or ()
+    dinput = [xp.roll(d, -H, axis=0) for d in (dweight_ih, dbias)]
+    return dx, (dh.T,), (dinput[0], dweight_hh, dinput[1], dbias_hn)

@@ -27,6 +27,7 @@ from .recurrence import (
     State,
     WeightSums,
     Workspace,
+    add_up,
     features_first,
     last_blocks_first,
     lstm_backward,
@@ -397,29 +398,32 @@ def reset_first_backward(
     """Backpropagation through time for `reset_first_forward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
     x, gates, rh, h = cache
-    (T, H, B), dh = rh.shape, dstate[0].T.copy()
-    r, update, n = gates.swapaxes(0, 1)
-    dz, back = take("dz", gates.shape, dy), take("back", (H, B), dy)
-    dr, dupdate, dn = dz.swapaxes(0, 1)
-    dr[...] = r * (1.0 - r) * h[:-1]
-    dupdate[...] = update * (1.0 - update) * (h[:-1] - n)
-    dn[...] = (1.0 - n * n) * (1.0 - update)
-    rows, dy = dz.reshape(T, 3 * H, B), features_first(dy, take("dy", rh.shape, dy))
-    for t in reversed(range(T)):
-        dh += dy[t]
-        dz[t, 1:] *= dh
-        xp.matmul(weight_hh[2 * H :].T, dn[t], out=back)
-        dr[t] *= back
-        dh *= update[t]
-        back *= r[t]
-        dh += back
-        dh += weight_hh[: 2 * H].T @ rows[t, : 2 * H]
-    columns = side_by_side(rows, take("columns", (3 * H, T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
-    read = side_by_side(rh, take("columns_rh", (H, T, B), dy))
-    dx, dweight_ih, dbias = project_backward(columns, x, weight_ih)
-    parts = columns[: 2 * H] @ before.T, columns[2 * H :] @ read.T
-    return dx, (dh.T,), (dweight_ih, xp.concatenate(parts), dbias)
+    dh, H, dx, sums = dstate[0].T.copy(), rh.shape[1], xp.empty_like(x), None
+    for steps in last_blocks_first(len(x)):
+        (r, update, n), h_prev = gates[steps].swapaxes(0, 1), h[steps]
+        dz, back = take("dz", gates[steps].shape, dy), take("back", dh.shape, dy)
+        (dr, dupdate, dn), rows = dz.swapaxes(0, 1), dz.reshape(len(dz), 3 * H, -1)
+        dr[...] = r * (1.0 - r) * h_prev
+        dupdate[...] = update * (1.0 - update) * (h_prev - n)
+        dn[...] = (1.0 - n * n) * (1.0 - update)
+        for t in reversed(range(len(dz))):
+            dh += dy[steps.start + t].T
+            dz[t, 1:] *= dh
+            xp.matmul(weight_hh[2 * H :].T, dn[t], out=back)
+            dr[t] *= back
+            dh *= update[t]
+            back *= r[t]
+            dh += back
+            dh += weight_hh[: 2 * H].T @ rows[t, : 2 * H]
+        columns, before, read = (
+            side_by_side(a, take(name, (a.shape[1], len(a), a.shape[2]), dy))
+            for name, a in (("columns", rows), ("before", h_prev), ("read", rh[steps]))
+        )
+        dx[steps], *dinput = project_backward(columns, x[steps], weight_ih)
+        parts = columns[: 2 * H] @ before.T, columns[2 * H :] @ read.T
+        sums = add_up(sums, (*dinput, xp.concatenate(parts)))
+    dweight_ih, dbias, dweight_hh = sums or ()
+    return dx, (dh.T,), (dweight_ih, dweight_hh, dbias)
 
 
 class ResetFirstGRU(GRU):
