@@ -134,7 +134,8 @@ def check_array(owner: str, name: str, value: Any, device: str, kinds: str) -> A
             f"{owner} expected {name} on {device}, got an array on {device_of(value)}; "
             f"move it with lstm.to_device({name}, {device!r})"
         )
-    return value
+    array: Array = value
+    return array
 
 
 def check_floats(owner: str, name: str, value: Any, device: str) -> Array:
@@ -156,7 +157,8 @@ def check_tokens(owner: str, name: str, value: Any, count: int, device: str) -> 
     if least < 0 or most >= count:
         wrong = least if least < 0 else most
         raise ValueError(f"{owner} expected {name} from 0 to {count - 1}, got {wrong}")
-    return value.astype(np.int64)
+    tokens: Array = value.astype(np.int64)
+    return tokens
 
 
 def check_shape(

@@ -35,7 +35,8 @@ def half_life(f: Array) -> Array:
     log(1/2) / log(f), of f's shape
     """
     xp = get_array_module(f)
-    return xp.log(0.5) / xp.log(f)
+    steps: Array = xp.log(0.5) / xp.log(f)
+    return steps
 
 
 def gradient_norms(grads: Mapping[str, Array]) -> dict[str, float]:
@@ -294,9 +295,10 @@ def cell_half_life(trace: Any) -> Array:
         )
     xp = get_array_module(gates[0])
     smallest = float(np.finfo(gates[0].dtype).tiny)
-    loss = abs(to_numpy(xp.log(xp.maximum(gates[0], smallest)).mean((0, 1))))
+    loss: Array = abs(to_numpy(xp.log(xp.maximum(gates[0], smallest)).mean((0, 1))))
     with np.errstate(divide="ignore"):
-        return np.log(2.0) / loss
+        steps: Array = np.log(2.0) / loss
+    return steps
 
 
 def dead_units(trace: Any, smallest: float = 0.01) -> dict[str, Array]:

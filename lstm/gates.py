@@ -27,7 +27,8 @@ def sigmoid(x: Array) -> Array:
     the dtype's precision at 1, so the far left tail is 0 or one such unit.
     """
     xp = get_array_module(x)
-    return 0.5 * xp.tanh(0.5 * x) + 0.5
+    s: Array = 0.5 * xp.tanh(0.5 * x) + 0.5
+    return s
 
 
 def sigmoid_grad(s: Array) -> Array:
@@ -55,7 +56,7 @@ def tanh_slope_into(t: Array, out: Array) -> None:
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
     """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, 1, ...)."""
     xp = get_array_module(z)
-    pairs = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
+    pairs: Array = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
     return pairs.reshape(2, -1, *[1] * (z.ndim - 1))
 
 

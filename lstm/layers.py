@@ -498,8 +498,9 @@ class Linear(Layer):
 
     def __call__(self, x: Array) -> Array:
         """Return y (T, B, O) of x (T, B, I)."""
-        self._cache = self.checked("x", x, time=None, batch=None, features=self.input_size)
-        return self._cache @ self.params["weight"].T + self.params["bias"]
+        x = self.checked("x", x, time=None, batch=None, features=self.input_size)
+        self._cache = x
+        return x @ self.params["weight"].T + self.params["bias"]
 
     def backward(self, dy: Array) -> Array:
         """Fill ``grads`` from the gradient of y; return dx."""
@@ -537,8 +538,9 @@ class Embedding(Layer):
 
     def __call__(self, x: Array) -> Array:
         """Return y (T, B, E) of the tokens x (T, B)."""
-        self._cache = check_tokens(self.name, "x", x, self.num_embeddings, self.device)
-        return self.params["weight"][self._cache]
+        x = self._cache = check_tokens(self.name, "x", x, self.num_embeddings, self.device)
+        found: Array = self.params["weight"][x]
+        return found
 
     def backward(self, dy: Array) -> None:
         """Fill ``grads`` from the gradient of y: each row gets those of all its tokens."""

@@ -142,7 +142,8 @@ def state_jacobian(model: Module, x: Array, state: Any) -> Array:
         y, _ = model(xp.repeat(x, n, 1), copies)
         _, dstate = model.backward(xp.zeros_like(y), with_state(tuple(asked)))
     found = [d.swapaxes(0, 1).reshape(B, n, -1) for d in state_parts(dstate)]
-    return xp.concatenate(found, 2)
+    jacobian: Array = xp.concatenate(found, 2)
+    return jacobian
 
 
 def spectral_radius(

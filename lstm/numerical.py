@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -191,8 +192,9 @@ def rounding_of(loss: RandomLoss, eps: float) -> float:
     ValueError
         If two calls differ by more: differences of the loss would measure nothing else.
     """
-    terms, first, second = loss.terms(), loss(), loss()
-    rounding = ROUNDINGS * eps * sum(float((term * term).sum()) for term in terms) ** 0.5
+    first, second = loss(), loss()
+    squares = sum(float((term * term).sum()) for term in loss.terms())
+    rounding = ROUNDINGS * eps * math.sqrt(squares)
     if abs(first - second) > rounding:
         raise ValueError(
             "gradient_check expected a layer that returns the same twice: turn dropout "

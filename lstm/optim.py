@@ -233,7 +233,7 @@ def clip_grad_norm(grads: Params, max_norm: float) -> Array:
     """
     check_positive("clip_grad_norm", "max_norm", max_norm)
     xp = get_array_module(*grads.values())
-    norm = xp.sqrt(sum((g * g).sum() for g in grads.values()))
+    norm: Array = xp.sqrt(sum((g * g).sum() for g in grads.values()))
     for gradient in grads.values():
         gradient *= max_norm / xp.maximum(norm, max_norm)
     return norm

@@ -20,7 +20,8 @@ Backward = Callable[..., tuple[Array, State, State]]
 def past_end(lengths: Array, steps: int) -> Array:
     """Mark the steps that lie past each sequence's end: (steps, B), True there."""
     xp = get_array_module(lengths)
-    return xp.arange(steps)[:, None] >= lengths
+    past: Array = xp.arange(steps)[:, None] >= lengths
+    return past
 
 
 def reverse(a: Array, lengths: Array | None = None) -> Array:
@@ -38,7 +39,8 @@ def reverse(a: Array, lengths: Array | None = None) -> Array:
     xp = get_array_module(a)
     step = xp.arange(len(a))[:, None]
     source = xp.where(step < lengths, lengths - 1 - step, step)
-    return xp.take_along_axis(a, source[:, :, None], 0)
+    turned: Array = xp.take_along_axis(a, source[:, :, None], 0)
+    return turned
 
 
 def hold(cache: Any, lengths: Array) -> State:

@@ -67,12 +67,12 @@ def check_pair(owner: str, x: Array, y: Array, lengths: Any = None) -> Array | N
     Both must be finite and of the same steps and sequences, or there is a ValueError. A y
     of one axis holds one target a sequence. What lies past an end may be anything.
     """
-    lengths = check_lengths(owner, lengths, x)
+    ends = check_lengths(owner, lengths, x)
     for name, value in (("x", x), ("y", y)):
         if value.dtype.kind == "f":
             finite = get_array_module(value).isfinite(value)
-            if lengths is not None and value.ndim > 1:
-                finite = finite[~past_end(lengths, len(value))]
+            if ends is not None and value.ndim > 1:
+                finite = finite[~past_end(ends, len(value))]
             if not finite.all():
                 raise ValueError(
                     f"{owner} expected {name} without NaN or infinity, got some"
@@ -83,7 +83,7 @@ def check_pair(owner: str, x: Array, y: Array, lengths: Any = None) -> Array | N
             f"{owner} expected y for the steps and sequences of x {expected}, "
             f"got {y.shape[:2]}"
         )
-    return lengths
+    return ends
 
 
 def loss_to_ends(
@@ -249,7 +249,10 @@ def progress_bar(epochs: int, shown: bool, done: int = 0) -> Iterable[int]:
         from tqdm import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: run `pip install tqdm`") from error
-    return tqdm(numbers, unit="epoch", disable=None, initial=done, total=epochs)
+    bar: Iterable[int] = tqdm(
+        numbers, unit="epoch", disable=None, initial=done, total=epochs
+    )
+    return bar
 
 
 def epochs_to_do(
