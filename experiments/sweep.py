@@ -29,6 +29,7 @@ from joblib import Parallel, delayed, parallel_config
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = (
     "sine", "optimizers", "rates", "ranges", "hidden", "sizes", "clipping", "schedules", "dropout",
+    "grammar",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]

@@ -254,8 +254,14 @@ def test_a_stored_table_is_that_of_its_grid(name: str) -> None:
     assert len(rows) == len(cells), fault
 
 
-@pytest.mark.parametrize("name", ["sine", "optimizers"])
-def test_the_page_trains_as_its_grid_does(name: str) -> None:
-    found, page = import_module(f"experiments.{name}").learn, ROOT / f"book/bptt/{name}.ipynb"
-    cells = json.loads(page.read_text())["cells"]
-    assert any(inspect.getsource(found).strip() in "".join(cell["source"]) for cell in cells)
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [("sine", "learn"), ("optimizers", "learn"), ("grammar", "words some learn logits_of")],
+)
+def test_the_page_trains_as_its_grid_does(name: str, shared: str) -> None:
+    module = import_module(f"experiments.{name}")
+    page = ROOT / module.FILE.replace("_grid.csv", ".ipynb")
+    cells = ["".join(cell["source"]) for cell in json.loads(page.read_text())["cells"]]
+    for function in shared.split():
+        text = inspect.getsource(getattr(module, function)).strip()
+        assert any(text in cell for cell in cells), function
