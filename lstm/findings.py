@@ -17,11 +17,11 @@ from .stepfacts import GradientFacts, LossFacts, StepFacts, TrialFacts
 
 SEVERITIES = ("error", "warning", "note")  # the most severe first
 
-# Pages of the book; the sections have the findings' names.
-DATA = "debugging/clinic.html"
-MODEL = "debugging/clinic_model.html"
-TRAINING = "debugging/clinic_training.html"
-DIAGNOSE = "debugging/diagnose.html"
+# Pages, as addresses below that of the site; the sections have the findings' names.
+DATA = "book/debugging/clinic.html"
+MODEL = "book/debugging/clinic_model.html"
+TRAINING = "book/debugging/clinic_training.html"
+DIAGNOSE = "book/debugging/diagnose.html"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Finding:
 
     def __str__(self) -> str:
         """Return name, numbers, advice and page, each from a line of its own on."""
-        numbers = ", ".join(
-            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+        numbers = "; ".join(
+            f"{k}: {v:.3g}" if isinstance(v, float) else f"{k}: {v}"
             for k, v in self.evidence.items()
         )
         where = f"{self.page}#{self.name.replace(' ', '-')}"
@@ -87,8 +87,8 @@ def axes_swapped(facts: DataFacts) -> Finding | None:
     return Finding(
         "axes swapped", "error",
         {"roughness along time": facts.rough_time, "along batch": facts.rough_batch,
-         "match along time": facts.match_time, "along batch ": facts.match_batch},
-        "x and y must be (time, batch, features): x.swapaxes(0, 1).", DATA,
+         "match along time": facts.match_time, "match along batch": facts.match_batch},
+        "x and y must be (time, batch, features): x.swapaxes(0, 1), and y too.", DATA,
     )
 
 
@@ -98,7 +98,7 @@ def target_in_input(facts: DataFacts) -> Finding | None:
         return None
     return Finding(
         "target in the input", "error", {"targets equal to the input": facts.copied},
-        "Shift y by one: y[t] must be the value after x[t].", DATA,
+        "Shift y: y[t] comes after x[t]. Or drop the input that is the target.", DATA,
     )
 
 
@@ -120,7 +120,7 @@ def scaling_leaks(facts: DataFacts) -> Finding | None:
         return None
     return Finding(
         "scaling leaks", "error", {"training data off by": facts.leaked},
-        "Take mean and deviation from the training part alone.", DATA,
+        "Fit the scaling on the training part alone, and apply it to both.", DATA,
     )
 
 
@@ -131,7 +131,7 @@ def input_not_scaled(facts: DataFacts) -> Finding | None:
     return Finding(
         "input not scaled", "warning",
         {"mean over deviation": facts.center, "deviation": facts.spread},
-        "Subtract the training part's mean, divide by its deviation.", DATA,
+        "In each feature subtract the training part's mean, divide by its deviation.", DATA,
     )
 
 
@@ -181,7 +181,7 @@ def weights_too_large(facts: WeightFacts) -> Finding | None:
         return None
     return Finding(
         "weights too large", "warning", {"size over LeCun's": facts.largest},
-        "Initial weights of variance 1 / fan-in (lecun_normal).", MODEL,
+        "Draw initial weights of variance 1 / fan-in (lecun_normal).", MODEL,
     )
 
 
@@ -191,7 +191,7 @@ def weights_too_small(facts: WeightFacts) -> Finding | None:
         return None
     return Finding(
         "weights too small", "warning", {"size over LeCun's": facts.smallest},
-        "Initial weights of variance 1 / fan-in (lecun_normal).", MODEL,
+        "Draw initial weights of variance 1 / fan-in (lecun_normal).", MODEL,
     )
 
 
@@ -202,7 +202,7 @@ CONTINUES = 0.5  # measured: series of their own to 0.35; 1 for one that goes on
 ORDER_GAIN = 0.39  # measured: healthy from 0.46, planted to 0.34
 ORDER_APART = 0.71  # measured: healthy from 0.93, planted to 0.54
 ORDER_TRIVIAL = 0.37  # measured: healthy from 0.67, planted to 0.21
-FORGOTTEN = 1e-4  # derived, see the page; measured: healthy from 0.09, bias zero to 2e-8
+FORGOTTEN = 1e-4  # derived: 1e5 updates to be seen; measured: healthy from 0.09, sick 2e-8
 
 
 def overflow(facts: ForwardFacts) -> Finding | None:
@@ -232,7 +232,7 @@ def shuffled_state(facts: ForwardFacts) -> Finding | None:
     return Finding(
         "state carried across shuffled sequences", "error",
         {"output changed by the state before": facts.stateful},
-        "stateful=False, or no rng and sequences in their order.", MODEL,
+        "Set stateful=False; or pass no rng, and keep the sequences in their order.", MODEL,
     )
 
 
@@ -244,7 +244,7 @@ def state_never_reset(facts: ForwardFacts) -> Finding | None:
         "state never reset", "error",
         {"output changed by the state before": facts.stateful,
          "continues the batch before": facts.continues},
-        "stateful=False, or reset_state() before a new series.", MODEL,
+        "Set stateful=False, or call reset_state() before a new series.", MODEL,
     )
 
 
@@ -260,7 +260,7 @@ def wrong_order(facts: ForwardFacts) -> Finding | None:
         {"blocks that fit": facts.order, "loss with them, over now": facts.order_gain,
          "over the fourth best": facts.order_apart,
          "over the best constant": facts.order_trivial},
-        "Reorder the blocks of all weights and biases to i, f, g, o.", MODEL,
+        "Put the blocks of all weights and biases in the order that fits.", MODEL,
     )
 
 
@@ -272,7 +272,7 @@ def memory_too_short(facts: ForwardFacts) -> Finding | None:
         "memory too short", "error",
         {"lag in the data": float(facts.lag), "gradient there": facts.reach,
          "mean forget gate": facts.forget},
-        "A forget bias near log(lag), or chrono_bias.", MODEL,
+        "Start with a forget bias near log(lag), or with chrono_bias.", MODEL,
     )
 
 
@@ -301,7 +301,7 @@ def mean_missing(facts: LossFacts) -> Finding | None:
         return None
     return Finding(
         "mean missing", "error", {"gradient of the batch twice, over once": facts.doubled},
-        "Divide the gradient by the size of the batch, as the loss.", DATA,
+        "Take the mean over the batch, in the loss and in its gradient.", DATA,
     )
 
 
@@ -312,7 +312,7 @@ def mean_twice(facts: LossFacts) -> Finding | None:
     return Finding(
         "mean taken twice", "error",
         {"gradient of the batch twice, over once": facts.doubled},
-        "Divide the gradient by the size of the batch once.", DATA,
+        "Divide by the size of the batch once, in the loss and in its gradient.", DATA,
     )
 
 
@@ -353,7 +353,8 @@ def gradient_wrong(facts: GradientFacts) -> Finding | None:
         "gradient wrong", "error",
         {"error of the model": facts.alone, "with a state": facts.joined,
          "of the step": facts.step},
-        "gradient_check names the parameter; check the loss's own gradient, too.", TRAINING,
+        "If the step's alone is wrong, check the loss's own gradient and the step; else "
+        "gradient_check names the parameter.", TRAINING,
     )
 
 
@@ -376,7 +377,8 @@ def clipping_turns(facts: TrialFacts) -> Finding | None:
     return Finding(
         "clipping turns the gradient", "warning",
         {"least cosine": min(cosines), "entries at the limit": updates[0].largest},
-        "Clip the norm (clip_grad_norm) where the direction matters.", TRAINING,
+        "Clip the norm (clip_grad_norm). If nothing clips, look for what else changes the "
+        "gradients before the optimizer gets them.", TRAINING,
     )
 
 
@@ -387,7 +389,7 @@ def clipping_without_effect(facts: StepFacts) -> Finding | None:
     return Finding(
         "clipping without effect", "error",
         {"norm given, over the one asked for": facts.clipped},
-        "Clip the arrays that the optimizer gets, in place.", TRAINING,
+        "Clip the arrays that the optimizer gets, in place, before its step.", TRAINING,
     )
 
 
@@ -426,7 +428,7 @@ def rate_too_high(facts: TrialFacts) -> Finding | None:
         "rate too high", "error",
         {"largest change over the parameters": change, "loss before": present.before,
          "after": present.after, "with a tenth of the rate": slower.after},
-        "A tenth of the learning rate; clip gradients if it still jumps.", TRAINING,
+        "Try a tenth of the learning rate; clip gradients if it still jumps.", TRAINING,
     )
 
 
@@ -443,5 +445,5 @@ def rate_too_low(facts: TrialFacts) -> Finding | None:
         {"change over the parameters": changes[len(changes) // 2],
          "loss before": present.before, "after": present.after,
          "with a hundred times the rate": faster.after},
-        "A hundred times the learning rate; then look for the best one.", TRAINING,
+        "Try a hundred times the learning rate; then rate_range_test.", TRAINING,
     )

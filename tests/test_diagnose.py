@@ -213,7 +213,7 @@ def test_facts_have_a_judge_each() -> None:
 
 def test_text_of_a_finding_and_of_a_report() -> None:
     finding = Finding("gates alike", "error", {"correlation": 0.99912, "kind": "copied"}, "Draw.", "a.html")
-    text = "error: gates alike\n  correlation 0.999, kind copied\n  Draw.\n  a.html#gates-alike"
+    text = "error: gates alike\n  correlation: 0.999; kind: copied\n  Draw.\n  a.html#gates-alike"
     assert str(finding) == text
     assert str(Report([finding], Facts({}))) == text
     assert str(Report([], Facts({}))) == "nothing found"
