@@ -72,21 +72,22 @@ extern "C" __global__ void lstm_forward(
     REAL *h, REAL *c, REAL *tanh_c, long long H, long long B)
 {
     ENTRY
-    REAL *o = z + (BLOCKS - 1) * n + k, *g = o - n, *f = g - n;
-    const REAL before = c_prev[k];
-    *f = sigmoid(*f SEEN(1, before));
-    *g = tanh(*g);
+    const long long last = (BLOCKS - 1) * n + k;  // this entry in block o
+    const REAL before = c_prev[k], g = tanh(z[last - n]);
+    const REAL f = sigmoid(z[last - 2 * n] SEEN(1, before));
 #ifdef COUPLED
-    const REAL cell = *g + *f * (before - *g);
+    const REAL cell = g + f * (before - g);
 #else
-    REAL *i = f - n;
-    *i = sigmoid(*i SEEN(0, before));
-    const REAL cell = *f * before + *i * *g;
+    const REAL i = sigmoid(z[last - 3 * n] SEEN(0, before)), cell = f * before + i * g;
+    z[last - 3 * n] = i;
 #endif
-    *o = sigmoid(*o SEEN(2, cell));
+    const REAL o = sigmoid(z[last] SEEN(2, cell)), t = tanh(cell);
+    z[last - 2 * n] = f;
+    z[last - n] = g;
+    z[last] = o;
     c[k] = cell;
-    tanh_c[k] = tanh(cell);
-    h[k] = *o * tanh_c[k];
+    tanh_c[k] = t;
+    h[k] = o * t;
 }
 """
 
@@ -122,13 +123,15 @@ extern "C" __global__ void gru_forward(
     REAL *zh_n, REAL *h, long long H, long long B)
 {
     ENTRY
-    REAL *r = gates + k, *update = r + n, *candidate = update + n;
-    const REAL q = product[2 * n + k] + bias_hn[k / B];
-    *r = sigmoid(*r + product[k]);
-    *update = sigmoid(*update + product[n + k]);
-    *candidate = tanh(*candidate + *r * q);
+    const REAL q = product[2 * n + k] + bias_hn[k / B], before = h_prev[k];
+    const REAL r = sigmoid(gates[k] + product[k]);
+    const REAL update = sigmoid(gates[n + k] + product[n + k]);
+    const REAL candidate = tanh(gates[2 * n + k] + r * q);
+    gates[k] = r;
+    gates[n + k] = update;
+    gates[2 * n + k] = candidate;
     zh_n[k] = q;
-    h[k] = *candidate + *update * (h_prev[k] - *candidate);
+    h[k] = candidate + update * (before - candidate);
 }
 """
 
