@@ -8,9 +8,10 @@ reverse. Lengths are whole numbers (B,), at least 1; None stands for all T steps
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
-from .backend import Array, get_array_module
+from .backend import Array, device_of, get_array_module
 from .recurrence import State, Workspace
 
 Forward = Callable[..., tuple[Array, State, Any]]
@@ -69,6 +70,22 @@ def hold(cache: Any, lengths: Array) -> State:
     return tuple(s[-1].T.copy() for s in states)
 
 
+def for_device(run: Callable[..., Any], array: Array) -> Callable[..., Any]:
+    """Return the form of a run's function for the device that holds an array.
+
+    On the processor that is the function itself. On a GPU it is its counterpart in
+    `kernels`, which makes one launch of each step; a function without one stays.
+
+    Parameters
+    ----------
+    run : such as `lstm_forward` or `lstm_backward`
+    array : (...)
+    """
+    if device_of(array) == "cpu":
+        return run
+    return import_module("lstm.kernels").FUSED.get(run, run)
+
+
 def run_forward(
     forward: Forward, x: Array, state: State, weights: State, lengths: Array | None,
     workspace: Workspace | None = None,
@@ -87,6 +104,7 @@ def run_forward(
     y, state, cache : as ``forward`` returns them; y is zero past an end, and the state is
         that at the end
     """
+    forward = for_device(forward, x)
     if lengths is None:
         return forward(x, state, *weights, workspace)
     xp, past = get_array_module(x), past_end(lengths, len(x))[:, :, None]
@@ -105,6 +123,7 @@ def run_backward(
 
     The last hidden state is the output at the end, so its gradient is added there.
     """
+    backward = for_device(backward, dy)
     if lengths is None:
         return backward(dy, dstate, cache, *weights, workspace)
     xp, dy = get_array_module(dy), dy.copy()

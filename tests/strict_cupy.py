@@ -3,7 +3,8 @@
 Names and signatures are those of the real ``cupy`` package, which imports without a GPU.
 What CuPy lacks, an argument it does not take, and a mix of host and device arrays fail.
 Reading a value on the host (``float``, ``bool``, ``int``, ``get``) waits for the GPU: it is
-counted, and so are transfers.
+counted, and so are transfers, matrix products and launches. A call that computes counts as one
+launch, which is the least that it can be; a view counts as none. CUDA C runs on the processor.
 """
 
 import inspect
@@ -13,19 +14,35 @@ from contextlib import contextmanager
 
 import cupy as real
 import numpy as np
+import pytest
+
+import shim
 
 BINARY = "add sub mul truediv floordiv mod pow matmul lt le gt ge eq ne and or".split()
 METHODS = (
     "astype copy reshape swapaxes transpose ravel sum mean max min any all std fill".split()
 )
+# What hands out memory, or the same memory in another shape, and computes nothing.
+VIEWS = set("reshape swapaxes transpose ravel split broadcast_to empty empty_like".split())
+PRODUCTS = {"matmul", "__matmul__", "__rmatmul__"}
 
 
 class Counts:
-    """How often the host waited for the device, and arrays crossed."""
+    """How often the host waited for the device, arrays crossed, and the device was asked."""
 
     syncs = 0
     uploads = 0
     downloads = 0
+    products = 0
+    launches = 0
+
+
+def count(name):
+    """Count a request to the device by the name of what it asks for."""
+    if name in PRODUCTS:
+        Counts.products += 1
+    elif name not in VIEWS:
+        Counts.launches += 1
 
 
 def signature_of(function):
@@ -65,6 +82,7 @@ def lift(value):
 
 
 def compute(function, arguments, options):
+    count(function.__name__)
     result = function(*lower(arguments), **{k: lower(v) for k, v in options.items()})
     out = options.get("out")
     return out if out is not None else lift(result)
@@ -91,18 +109,25 @@ class ndarray:
         return (lift(part) for part in self._host)
 
     def __getitem__(self, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, ndarray) for k in keys):
+            count("take")
         return lift(self._host[lower(key)])
 
     def __setitem__(self, key, value):
+        count("copy")
         self._host[lower(key)] = lower(value)
 
     def __neg__(self):
+        count("negative")
         return lift(-self._host)
 
     def __invert__(self):
+        count("invert")
         return lift(~self._host)
 
     def __abs__(self):
+        count("abs")
         return lift(abs(self._host))
 
     def __array__(self, *_, **__):
@@ -143,6 +168,7 @@ def _install():
 
     def in_place(name):
         def call(self, other):
+            count(name)
             getattr(self._host, name)(lower(other))
             return self
 
@@ -171,6 +197,32 @@ def _asarray(a, dtype=None):
     return ndarray(np.array(a, dtype=dtype))
 
 
+class RawKernel:
+    """A kernel: takes device arrays and NumPy's whole numbers, and is one launch."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def __call__(self, *arguments, **options):
+        bind(real.RawKernel.__call__, (self, *arguments), options)
+        Counts.launches += 1
+        self.run(*arguments[:2], lower(arguments[2]))
+
+
+class RawModule:
+    """CUDA C, compiled for the processor by `shim` with the definitions among the options."""
+
+    def __init__(self, *arguments, **options):
+        bind(real.RawModule, arguments, options)
+        if shim.COMPILER is None:
+            pytest.skip(shim.NEEDED)
+        self.code, self.defined = options["code"], options["options"]
+        assert all(option.startswith("-D") for option in self.defined), self.defined
+
+    def get_function(self, name):
+        return RawKernel(shim.Kernel(self.code, name, self.defined))
+
+
 class StrictCuPy(types.ModuleType):
     """The module: any name of the real one, computed by NumPy's function of that name."""
 
@@ -186,15 +238,15 @@ class StrictCuPy(types.ModuleType):
 
     def __getattr__(self, name):
         target = getattr(real, name)  # AttributeError where CuPy has no such name
-        if name == "asarray":
-            return _asarray
+        if name in ("asarray", "RawModule"):
+            return {"asarray": _asarray, "RawModule": RawModule}[name]
 
         def call(*arguments, **options):
             bind(target, arguments, options)
             return compute(getattr(np, name), arguments, options)
 
         if isinstance(target, real.ufunc):
-            call.at = lambda a, *rest: getattr(np, name).at(*lower((a, *rest)))
+            call.at = lambda a, *rest: count(name) or getattr(np, name).at(*lower((a, *rest)))
             assert hasattr(target, "at")
         return call
 

@@ -19,6 +19,7 @@ SUITES = {
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
                  "diagnostics", "gradcheck", "memory", "numerical")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
+SUITES["kernels.py"] = ["test_kernel_layers.py"]  # the CUDA C has faults of its own in test_kernels.py
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -253,6 +254,18 @@ FAULTS = {
     "a gate taken for its neighbour": (
         "stepfacts.py", "// layer.hidden_size == k)", "// layer.hidden_size == (k + 1) % layer.blocks)"),
     "a first step that is not the first": ("stepfacts.py", "    trial.optimizer.steps = 0\n", ""),
+    "a peephole's gradient from the old cell": ("kernels.py", "(3, c[1:])) if peepholes", "(3, c[:-1])) if peepholes"),
+    "a GRU's first state without the recurrent road": ("kernels.py", "    dh += product\n", ""),
+    "a GRU's product that sees the input's block": ("kernels.py", "rows[t, H:], out=product", "rows[t, : 3 * H], out=product"),
+    "a coupled cell sent back as a plain one": (
+        "kernels.py", "partial(fused_lstm_backward, options=(\"COUPLED\",))", "fused_lstm_backward"),
+    "a ReLU sent back as a tanh": (
+        "kernels.py", "partial(fused_rnn_backward, options=(\"RELU\",))", "fused_rnn_backward"),
+    "a view given to a kernel": (
+        "kernels.py", "bias_hn = z.reshape(T, 3, H, B), xp.ascontiguousarray(bias_hn)", "bias_hn = z.reshape(T, 3, H, B), bias_hn"),
+    "one launch too few for a step": ("kernels.py", "like.size // THREADS + 1,", "like.size // THREADS,"),
+    "a GRU whose steps are launched request by request": (
+        "kernels.py", "    gru_forward: fused_gru_forward,\n", ""),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 

@@ -1,0 +1,121 @@
+"""Layers through the kernels, on the stand-in for CuPy: NumPy's numbers, and what a step asks for."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+
+import lstm
+import strict_cupy
+from lstm import kernels, recurrence
+
+FUSED = [lstm.LSTM, lstm.PeepholeLSTM, lstm.CoupledLSTM, lstm.GRU, lstm.RNN, lstm.ReluRNN]
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    module = strict_cupy.StrictCuPy()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module
+
+
+def passes(kind, dtype, device, lengths=None, T=23, **options):
+    """Return everything that a layer gives, forward and backward, with no weight at zero."""
+    rng = np.random.default_rng(0)
+    on = partial(lstm.to_device, device=device)
+    layer = kind(3, 7, rng=0, dtype=dtype, device=device, **options)
+    for name in sorted(layer.params):
+        shape = layer.params[name].shape
+        layer.params[name] = on(rng.normal(0, 0.4, shape).astype(dtype))
+    x, n = rng.normal(size=(T, 5, 3)), layer.directions * 7
+    y, state = layer(on(x), None, lengths)
+    dy = rng.normal(size=(T, 5, n))
+    both = state if isinstance(state, tuple) else (state,)
+    dstate = tuple(on(rng.normal(size=s.shape).astype(dtype)) for s in both)
+    dx, back = layer.backward(on(dy), dstate if len(dstate) > 1 else dstate[0])
+    back = back if isinstance(back, tuple) else (back,)
+    found = {"y": y, "dx": dx} | layer.grads
+    found |= {f"state {k}": s for k, s in enumerate((*both, *back))}
+    found |= {f"{run} {k}": a for run, trace in layer.traces().items() for k, a in enumerate(trace)}
+    return {name: lstm.to_numpy(a) for name, a in found.items()}
+
+
+@pytest.mark.parametrize("lengths", [None, [23, 1, 10, 11, 20]], ids=["whole", "lengths"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "four runs"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", FUSED)
+def test_a_layer_gives_the_same_through_the_kernels(cupy, kind, dtype, options, lengths):
+    host = passes(kind, dtype, "cpu", lengths, **options)
+    device = passes(kind, dtype, "cuda", lengths, **options)
+    tolerance = {"float32": 5e-5, "float64": 1e-12}[dtype]
+    assert host.keys() == device.keys()
+    for name, expected in host.items():
+        assert device[name].dtype == dtype
+        np.testing.assert_allclose(device[name], expected, tolerance, tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_the_array_form_still_runs_on_the_device(cupy, kind, monkeypatch):
+    """What a variant of a user's own has: its step makes a launch of every call."""
+    host = passes(kind, "float64", "cpu")
+    monkeypatch.setattr(kernels, "FUSED", {})
+    for name, a in passes(kind, "float64", "cuda").items():
+        np.testing.assert_allclose(a, host[name], 1e-12, 1e-12, err_msg=name)
+
+
+def counted(run, *arguments):
+    """Return products, launches, waits and transfers of a call, and its result."""
+    counts = strict_cupy.Counts
+    names = "products", "launches", "syncs", "uploads", "downloads"
+    before = [getattr(counts, name) for name in names]
+    result = run(*arguments)
+    return np.array([getattr(counts, name) - b for name, b in zip(names, before)]), result
+
+
+def per_step(kind):
+    """Return what one more step asks for, forward and backward, and the transfers of a pass."""
+    found = []
+    for T in (20, 60):
+        layer = kind(3, 4, rng=0, device="cuda")
+        x = lstm.to_device(np.ones((T, 5, 3), np.float32), "cuda")
+        forward, (y, state) = counted(layer, x)
+        backward, _ = counted(layer.backward, y, state)
+        found.append(np.array([forward, backward]))
+    return (found[1] - found[0]) / 40, found[1][:, 2:]
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_one_product_and_one_launch_a_step_and_direction(cupy, kind):
+    steps, transfers = per_step(kind)
+    assert steps.tolist() == [[1, 1, 0, 0, 0]] * 2
+    assert transfers.sum(0).tolist() in ([0, 0, 0], [0, 1, 0])  # the scale of the gates, once
+
+
+def test_the_cells_without_kernels_make_more(cupy):
+    for kind in (lstm.ZoneoutLSTM, lstm.ResetFirstGRU):
+        steps, _ = per_step(kind)
+        assert (steps[:, 1] > 4).all() and (steps[:, 2] == 0).all()
+
+
+def test_every_run_of_a_fused_layer_has_a_counterpart():
+    for kind in FUSED:
+        runs = [kind.run_backward] if issubclass(kind, lstm.RNN) else [kind.run, kind.run_backward]
+        assert all(run in kernels.FUSED for run in runs)
+    assert recurrence.rnn_forward not in kernels.FUSED
+
+
+def test_weights_that_are_views_are_made_contiguous(cupy):
+    for kind, name in ((lstm.PeepholeLSTM, "weight_peephole_l0"), (lstm.GRU, "bias_hn_l0")):
+        results = []
+        for device in ("cpu", "cuda"):
+            layer, x = kind(2, 4, rng=0, device=device, dtype=np.float64), np.ones((3, 2, 2))
+            wide = lstm.to_device(np.random.default_rng(1).normal(size=(4, 6)), device)
+            layer.params[name] = wide[:, :3].T if "peephole" in name else wide[:, 0]
+            y, state = layer(lstm.to_device(x, device))
+            dx, _ = layer.backward(y, state)
+            results.append([lstm.to_numpy(a) for a in (y, dx, layer.grads[name])])
+        for a, b in zip(*results):
+            np.testing.assert_allclose(a, b, 1e-12, 1e-14)
