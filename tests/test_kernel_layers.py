@@ -119,3 +119,23 @@ def test_weights_that_are_views_are_made_contiguous(cupy):
             results.append([lstm.to_numpy(a) for a in (y, dx, layer.grads[name])])
         for a, b in zip(*results):
             np.testing.assert_allclose(a, b, 1e-12, 1e-14)
+
+
+def test_the_stand_in_refuses_what_a_kernel_would_misread(cupy):
+    with pytest.raises(TypeError):
+        cupy.RawModule(code=kernels.SOURCE, no_such_argument=1)
+    module = cupy.RawModule(code=kernels.SOURCE, options=("-DREAL=double",))
+    with pytest.raises(KeyError, match="no kernel gone"):
+        module.get_function("gone")
+    kernel, host = module.get_function("rnn_backward"), np.ones((4, 6))
+    a, sizes = lstm.to_device(host, "cuda"), (np.int64(4), np.int64(6))
+    with pytest.raises(TypeError, match="implicit conversion of a NumPy array"):
+        kernel((1,), (128,), (host, a, a, a, *sizes))
+    with pytest.raises(TypeError, match="expected const double .dh_next to be contiguous"):
+        kernel((1,), (128,), (a, a.T, a, a, *sizes))
+    with pytest.raises(TypeError, match="expected long long H as int64"):
+        kernel((1,), (128,), (a, a, a, a, 4, 6))
+    with pytest.raises(TypeError):
+        kernel((1,), (a, a, a, a, *sizes))
+    counts, _ = counted(kernel, (1,), (128,), (a, a, a, lstm.to_device(host, "cuda"), *sizes))
+    assert counts.tolist() == [0, 1, 0, 0, 0]
