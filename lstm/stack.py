@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from .backend import Array, device_of, get_array_module
 from .recurrence import State, Workspace
 
 Forward = Callable[..., tuple[Array, State, Any]]
 Backward = Callable[..., tuple[Array, State, State]]
+Run = TypeVar("Run", bound=Callable[..., Any])
 
 
 def past_end(lengths: Array, steps: int) -> Array:
@@ -70,7 +71,7 @@ def hold(cache: Any, lengths: Array) -> State:
     return tuple(s[-1].T.copy() for s in states)
 
 
-def for_device(run: Callable[..., Any], array: Array) -> Callable[..., Any]:
+def for_device(run: Run, array: Array) -> Run:
     """Return the form of a run's function for the device that holds an array.
 
     On the processor that is the function itself. On a GPU it is its counterpart in
@@ -83,7 +84,8 @@ def for_device(run: Callable[..., Any], array: Array) -> Callable[..., Any]:
     """
     if device_of(array) == "cpu":
         return run
-    return import_module("lstm.kernels").FUSED.get(run, run)
+    found: Run = import_module("lstm.kernels").FUSED.get(run, run)
+    return found
 
 
 def run_forward(
