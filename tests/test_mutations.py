@@ -19,7 +19,8 @@ SUITES = {
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
                  "diagnostics", "gradcheck", "memory", "numerical")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
-SUITES["kernels.py"] = ["test_kernel_layers.py"]  # the CUDA C has faults of its own in test_kernels.py
+if sys.platform != "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
+    SUITES["kernels.py"] = ["test_kernel_layers.py"]  # faults in CUDA C stand in test_kernels.py
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -276,6 +277,8 @@ def run_suite(tmp_path, fault=None):
     suite = SUITE + [test for own in SUITES.values() for test in own]
     if fault is not None:
         file, right, wrong = fault
+        if file == "kernels.py" and file not in SUITES:
+            pytest.skip("the stand-in for CuPy does not run here")
         own = f"test_{file}"  # first, since the first failure ends the run
         suite = SUITES.get(file, sorted(SUITE, key=lambda name: name != own))
         path = tmp_path / "lstm" / file
