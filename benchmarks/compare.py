@@ -12,6 +12,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SIZES = [
@@ -20,6 +21,7 @@ SIZES = [
 ]  # fmt: skip
 SUBJECTS = ("lstm", "torch", "products")
 THREADS = 2
+PAUSE = 0.3  # seconds before a turn: for that long the threads of the turn before may spin
 
 
 class Worker:
@@ -52,6 +54,7 @@ def measure(tasks: list[object], subjects: tuple[str, ...], rounds: int) -> dict
         turns = {subject: [] for subject in subjects}
         for _ in range(rounds):
             for subject, worker in workers.items():
+                time.sleep(PAUSE)
                 turns[subject].append(worker.ask(task))
         for subject, values in turns.items():
             seconds[subject].append(statistics.median(values))
