@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, Module, device_of, get_array_module, to_device, to_numpy
-from .checks import check_lengths, check_size
+from .checks import check_array, check_lengths, check_shape, check_size
 from .training import evaluating
 
 
@@ -36,8 +36,10 @@ def state_parts(state: Any) -> tuple[Array, ...]:
     return () if state is None else state if isinstance(state, tuple) else (state,)
 
 
-def check_time_first(owner: str, model: Module) -> None:
-    """Raise a ValueError if a layer of the model takes the batch first."""
+def check_time_first(owner: str, model: Module, x: Array) -> None:
+    """Raise an error unless x is (T, B, I), of floats, and the model takes time first."""
+    check_array(owner, "x", x, device_of(x), "f")
+    check_shape(owner, "x", x, {"time": None, "batch": None, "features": None})
     for name, layer in model.layers.items():
         if getattr(layer, "batch_first", False):
             raise ValueError(f"{owner} expected layers with batch_first=False, got {name}")
@@ -70,7 +72,7 @@ def influence(
     (T, T), row t' and column t: root mean square over the sequences of the norm of
     dy[t'] / dx[t]; (1, T) for a model with one output a sequence. On the processor.
     """
-    check_time_first("influence", model)
+    check_time_first("influence", model, x)
     xp, (T, B) = get_array_module(x), x.shape[:2]
     lengths = check_lengths("influence", lengths, x)
     with undisturbed(model):
@@ -132,7 +134,7 @@ def state_jacobian(model: Module, x: Array, state: Any) -> Array:
     x : (1, B, I) the step's input
     state : before the step
     """
-    check_time_first("state_jacobian", model)
+    check_time_first("state_jacobian", model, x)
     xp, parts = get_array_module(x), state_parts(state)
     B, n = x.shape[1], sum(part.shape[0] * part.shape[2] for part in parts)
     rows = xp.eye(n, dtype=parts[0].dtype).reshape(n, len(parts), -1, parts[0].shape[2])
@@ -163,9 +165,16 @@ def spectral_radius(
     -------
     float : the geometric mean over these steps and sequences
     """
-    for name, layer in model.layers.items():
-        if getattr(layer, "directions", 1) > 1:
+    check_time_first("spectral_radius", model, x)
+    recurrent = {k: layer for k, layer in model.layers.items() if hasattr(layer, "runs")}
+    if len(recurrent) != 1:
+        found = len(recurrent)
+        raise ValueError(f"spectral_radius expected one recurrent layer, got {found}")
+    for name, layer in recurrent.items():
+        if layer.directions > 1:
             raise ValueError(f"spectral_radius expected one direction, got two in {name}")
+    if not get_array_module(x).isfinite(x).all():
+        raise ValueError("spectral_radius expected x without NaN or infinity, got some")
     if len(x) < 2:
         raise ValueError(f"spectral_radius expected x of at least 2 steps, got {len(x)}")
     count, logs, done = check_size("spectral_radius", "steps", steps), [], 0

@@ -64,9 +64,18 @@ class History:
 def check_pair(owner: str, x: Array, y: Array, lengths: Any = None) -> Array | None:
     """Return the lengths, checked, of an x and a y that may be trained on.
 
-    Both must be finite and of the same steps and sequences, or there is a ValueError. A y
-    of one axis holds one target a sequence. What lies past an end may be anything.
+    Both must be arrays, or there is a TypeError; finite, not empty, and of the same steps
+    and sequences, or there is a ValueError. A y of one axis holds one target a sequence.
+    What lies past an end may be anything.
     """
+    for name, value in (("x", x), ("y", y)):
+        if not hasattr(value, "dtype"):
+            given = type(value).__name__
+            raise TypeError(f"{owner} expected {name} as an array, got {given}")
+    if x.ndim < 2 or 0 in x.shape:
+        raise ValueError(
+            f"{owner} expected x with axes time and batch, none empty, got shape {x.shape}"
+        )
     ends = check_lengths(owner, lengths, x)
     for name, value in (("x", x), ("y", y)):
         if value.dtype.kind == "f":

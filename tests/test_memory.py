@@ -136,3 +136,26 @@ def test_what_is_refused():
         m.spectral_radius(lstm.LSTM(2, 3), x, steps=0)
     with pytest.raises(ValueError, match="^state_jacobian expected layers with batch_first=False, got GRU$"):
         m.state_jacobian(lstm.GRU(2, 3, batch_first=True), x[:1], None)
+
+
+@pytest.mark.parametrize("instrument", [m.influence, m.spectral_radius])
+def test_what_is_no_sequence_of_numbers_is_refused_by_name(instrument):
+    layer, name = lstm.LSTM(2, 3, rng=0), instrument.__name__
+    with pytest.raises(TypeError, match=f"^{name} expected x as an array, got list$"):
+        instrument(layer, [[[1.0, 2.0]]])
+    with pytest.raises(TypeError, match=f"^{name} expected x of a floating dtype, got int64$"):
+        instrument(layer, np.ones((4, 3), np.int64))
+    with pytest.raises(ValueError, match=rf"^{name} expected x with 3 axes .*, got shape \(4,\)$"):
+        instrument(layer, np.ones(4))
+    with pytest.raises(ValueError, match=rf"^{name} expected x without an empty axis, got shape \(4, 0, 2\)$"):
+        instrument(layer, np.ones((4, 0, 2)))
+
+
+def test_a_radius_is_that_of_one_recurrent_layer_on_finite_numbers():
+    x = np.ones((4, 1, 2))
+    two = lstm.Sequential(a=lstm.LSTM(2, 3, rng=0), b=lstm.GRU(3, 3, rng=0))
+    for model, found in ((two, 2), (lstm.Linear(2, 2), 0)):
+        with pytest.raises(ValueError, match=f"^spectral_radius expected one recurrent layer, got {found}$"):
+            m.spectral_radius(model, x)
+    with pytest.raises(ValueError, match="^spectral_radius expected x without NaN or infinity, got some$"):
+        m.spectral_radius(lstm.LSTM(2, 3, rng=0), x * np.nan)

@@ -524,3 +524,23 @@ def test_the_loss_at_every_step_is_the_mean_over_the_steps_before_the_ends():
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     terms = [-np.log(p[t, b, y[t, b]]) for b, n in enumerate(lengths) for t in range(n)]
     assert abs(lstm.evaluate(model, x, y, lstm.cross_entropy, lengths) - np.mean(terms)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "x, y, error, text",
+    [
+        ([[[1.0]]], np.ones((1, 1, 1)), TypeError, "x as an array, got list"),
+        (np.ones((1, 1, 1)), [[[1.0]]], TypeError, "y as an array, got list"),
+        (np.ones(3), np.ones(3), ValueError, r"x with axes time and batch, none empty, got shape \(3,\)"),
+        (np.ones((3, 0, 1)), np.ones((3, 0, 1)), ValueError, r"x with .*, got shape \(3, 0, 1\)"),
+        (np.ones((0, 2, 1)), np.ones((0, 2, 1)), ValueError, r"x with .*, got shape \(0, 2, 1\)"),
+    ],
+)  # fmt: skip
+def test_data_that_hold_no_sequences_are_refused_by_name(x, y, error, text):
+    model = lstm.LSTMRegressor(1, 3, 1, rng=0)
+    for owner in ("fit", "evaluate"):
+        with pytest.raises(error, match=f"^{owner} expected {text}$"):
+            if owner == "fit":
+                lstm.fit(model, x, y, lstm.Adam(model.params), epochs=1)
+            else:
+                lstm.evaluate(model, x, y)
