@@ -25,12 +25,11 @@ from .recurrence import (
     features_first,
     gru_backward,
     gru_forward,
+    gru_sums,
     lstm_backward,
     lstm_forward,
     project,
-    project_backward,
     rnn_backward,
-    side_by_side,
 )
 from .variants import (
     COUPLED_SCALE,
@@ -315,12 +314,9 @@ def fused_gru_backward(
         launch(dy[t], product, gates[t], zh_n[t], h[t], dh, dz[t])
         xp.matmul(weight_hh.T, rows[t, H:], out=product)
     dh += product
-    columns = side_by_side(rows, take("columns", (4 * H, T, B), dy))
-    before = side_by_side(h[:-1], take("before", (H, T, B), dy))
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
-    dx, *dinput = project_backward(columns[: 3 * H], x, n_first)
+    dx, (*dinput, dweight_hh, dbias_hn) = gru_sums(dz, x, h[:-1], n_first, take)
     dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
-    dweight_hh, dbias_hn = columns[H:] @ before.T, columns[3 * H :].sum(1)
     return dx, (dh.T,), (dweight_ih, dweight_hh, dbias, dbias_hn)
 
 

@@ -224,6 +224,25 @@ def lstm_forward(
     return features_first(cache.h[1:]), (cache.h[-1].T.copy(), c[-1].T.copy()), cache
 
 
+def block_partials(
+    partials: Step, cache: Any, steps: slice, workspace: Workspace
+) -> tuple[Array, Array]:
+    """Return what a block of steps needs before it goes backward: its dz and dh_dc.
+
+    Parameters
+    ----------
+    partials : such as `gates.lstm_partials`, which fills both
+    cache : an `LSTMCache`, or one with its gates, c and tanh_c
+    steps : of the block
+    workspace : holds the two, (n, blocks, H, B) and (n, H, B)
+    """
+    gates, tanh_c = cache.gates[steps], cache.tanh_c[steps]
+    dz = workspace.take("dz", gates.shape, gates)
+    dh_dc = workspace.take("dh_dc", tanh_c.shape, tanh_c)
+    partials(gates.swapaxes(0, 1), cache.c[steps], tanh_c, dz.swapaxes(0, 1), dh_dc)
+    return dz, dh_dc
+
+
 def lstm_backward(
     dy: Array, dstate: State, cache: LSTMCache,
     weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
@@ -246,14 +265,10 @@ def lstm_backward(
     dx (T, B, I), the gradients of the first h and c (B, H), and those of the weights
     """
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    stacked, gates, c, tanh_c = cache
-    sums = WeightSums(stacked, weight_ih, workspace)
+    gates, sums = cache.gates, WeightSums(cache.stacked, weight_ih, workspace)
     dh, dc = (s.T.copy() for s in dstate)
     for steps in last_blocks_first(len(gates)):
-        dz = workspace.take("dz", gates[steps].shape, dy)
-        dh_dc = workspace.take("dh_dc", tanh_c[steps].shape, dy)
-        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
-        partials(blocks_first[0], c[steps], tanh_c[steps], blocks_first[1], dh_dc)
+        dz, dh_dc = block_partials(partials, cache, steps, workspace)
         rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, -3]
         for t in reversed(range(len(dz))):
             dh += dy[steps.start + t].T
@@ -416,6 +431,30 @@ def gru_forward(
     return features_first(h[1:]), (h[-1].T.copy(),), GRUCache(x, gates, zh_n, h)
 
 
+def gru_sums(
+    dz: Array, x: Array, h: Array, n_first: Array, take: Callable[..., Array]
+) -> tuple[Array, State]:
+    """Return the gradients that need all steps of a block side by side.
+
+    Parameters
+    ----------
+    dz : (n, 4, H, B), blocks n, r, z and that of U h + b_hn in n
+    x, h : (n, B, I) and (n, H, B), what the steps saw
+    n_first : (3H, I), weight_ih with its rows in the order n, r, z
+    take : of a `Workspace`
+
+    Returns
+    -------
+    dx (n, B, I), and of weight_ih and bias, rows in the order n, r, z, of weight_hh and
+    bias_hn
+    """
+    n, _, H, B = dz.shape
+    columns = side_by_side(dz.reshape(n, 4 * H, B), take("columns", (4 * H, n, B), dz))
+    before = side_by_side(h, take("before", (H, n, B), dz))
+    dx, *dinput = project_backward(columns[: 3 * H], x, n_first)
+    return dx, (*dinput, columns[H:] @ before.T, columns[3 * H :].sum(1))
+
+
 def gru_backward(
     dy: Array, dstate: State, cache: GRUCache, weight_ih: Array, weight_hh: Array,
     bias: Array, bias_hn: Array, workspace: Workspace | None = None,
@@ -436,10 +475,7 @@ def gru_backward(
             dh *= update[t]
             xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
             dh += product
-        columns = side_by_side(dz.reshape(n, 4 * H, B), take("columns", (4 * H, n, B), dy))
-        before = side_by_side(h[steps], take("before", (H, n, B), dy))
-        dx[steps], *dinput = project_backward(columns[: 3 * H], x[steps], n_first)
-        parts = *dinput, columns[H:] @ before.T, columns[3 * H :].sum(1)
+        dx[steps], parts = gru_sums(dz, x[steps], h[steps], n_first, take)
         sums = add_up(sums, parts)
     dweight_ih, dbias, dweight_hh, dbias_hn = sums or ()
     dinput = [xp.roll(d, -H, axis=0) for d in (dweight_ih, dbias)]

@@ -28,6 +28,7 @@ from .recurrence import (
     WeightSums,
     Workspace,
     add_up,
+    block_partials,
     features_first,
     last_blocks_first,
     lstm_backward,
@@ -283,14 +284,11 @@ def zoneout_backward(
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for `zoneout_forward`."""
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    stacked, gates, c, tanh_c, keep = cache
-    sums = WeightSums(stacked, weight_ih, workspace)
+    gates, keep = cache.gates, cache.keep
+    sums = WeightSums(cache.stacked, weight_ih, workspace)
     dh, dc = (s.T.copy() for s in dstate)
     for steps in last_blocks_first(len(gates)):
-        dz = workspace.take("dz", gates[steps].shape, dy)
-        dh_dc = workspace.take("dh_dc", tanh_c[steps].shape, dy)
-        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
-        lstm_partials(blocks_first[0], c[steps], tanh_c[steps], blocks_first[1], dh_dc)
+        dz, dh_dc = block_partials(lstm_partials, cache, steps, workspace)
         rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, 1]
         for t in reversed(range(len(dz))):
             dh += dy[steps.start + t].T

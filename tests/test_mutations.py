@@ -47,7 +47,7 @@ FAULTS = {
         "recurrence.py", "seen = get_array_module(dz), self.take, self.stacked[steps]",
         "seen = get_array_module(dz), self.take, self.stacked[1:][steps]"),
     "a GRU's weights' gradient from the wrong hidden state": (
-        "recurrence.py", "side_by_side(h[steps]", "side_by_side(h[1:][steps]"),
+        "recurrence.py", "gru_sums(dz, x[steps], h[steps]", "gru_sums(dz, x[steps], h[1:][steps]"),
     "the bias summed over time alone": (
         "recurrence.py", "dz.sum(1)", "dz[:, : len(x)].sum(1)"),
     "memory of one size used for another": ("recurrence.py", "kept.size < size", "False"),
