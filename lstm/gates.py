@@ -12,6 +12,7 @@ from .backend import Array, get_array_module
 # one formula for the gates i, f, o and the candidate g.
 LSTM_SCALE = (0.5, 0.5, 1.0, 0.5)
 GRU_SCALE = (0.5, 0.5, 1.0)
+FULL_SCALE = 2**15  # numbers in z up to which the factors are written out in full
 
 
 def sigmoid(x: Array) -> Array:
@@ -54,10 +55,15 @@ def tanh_slope_into(t: Array, out: Array) -> None:
 
 
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
-    """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, 1, ...)."""
+    """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, ...).
+
+    The other axes are z's, since arrays of one shape multiply faster than an array and a
+    number for each block; above `FULL_SCALE` numbers, which would fill a cache, they are 1.
+    """
     xp = get_array_module(z)
     pairs: Array = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
-    return pairs.reshape(2, -1, *[1] * (z.ndim - 1))
+    pairs = pairs.reshape(2, -1, *[1] * (z.ndim - 1))
+    return pairs if z.size > FULL_SCALE else pairs + xp.zeros_like(z)
 
 
 def activate(z: Array, scale: Array) -> Array:
@@ -66,7 +72,7 @@ def activate(z: Array, scale: Array) -> Array:
     Parameters
     ----------
     z : (blocks, ...), overwritten
-    scale : (2, blocks, 1, ...) from `gate_scale`: a is 1/2 where the block is a sigmoid and
+    scale : (2, blocks, ...) from `gate_scale`: a is 1/2 where the block is a sigmoid and
         1 where it is a tanh
     """
     xp, (a, rest) = get_array_module(z), scale

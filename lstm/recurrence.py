@@ -218,10 +218,11 @@ def lstm_forward(
     packed = pack(weight_ih, weight_hh, bias, take("packed", (rows, H + I + 1), x))
     factor, c[0] = gate_scale(gates[0], scale), state[1].T
     cache = LSTMCache(stacked, gates, c, tanh_c)
+    h = cache.h
     for t in range(T):
         xp.matmul(packed, stacked[t], out=z[t])
-        step(gates[t], c[t], cache.h[t + 1], c[t + 1], tanh_c[t], factor)
-    return features_first(cache.h[1:]), (cache.h[-1].T.copy(), c[-1].T.copy()), cache
+        step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], factor)
+    return features_first(h[1:]), (h[-1].T.copy(), c[-1].T.copy()), cache
 
 
 def block_partials(

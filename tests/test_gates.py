@@ -35,7 +35,7 @@ def test_derivatives_match_central_differences(function, derivative):
     np.testing.assert_allclose(derivative(function(x)), expected, rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 2)])
+@pytest.mark.parametrize("shape", [(), (3,), (3, 2), (2**12, 2), (2**12, 3)])
 def test_activate_makes_three_sigmoids_and_a_tanh(rng, shape):
     z = rng.normal(size=(4, *shape))
     i, f, g, o = gates.activate(z.copy(), gates.gate_scale(z))
