@@ -4,7 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .backend import get_array_module, move_model, resolve_device, to_device, to_numpy
-from .data import embedded_reber, japanese_vowels, pad, sine_task, sunspots, windows
+from .data import (
+    characters,
+    digits,
+    embedded_reber,
+    japanese_vowels,
+    pad,
+    sine_task,
+    sunspots,
+    windows,
+)
 from .diagnostics import traces
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .losses import cross_entropy, mean_squared_error
@@ -30,6 +39,19 @@ if TYPE_CHECKING:
     from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .sanity import sanity_check
+    from .tasks import (
+        adding_task,
+        adding_task_1997,
+        continual_reber,
+        copy_task,
+        counting_task,
+        mackey_glass,
+        mackey_glass_task,
+        noisy_sine_task,
+        one_hot,
+        parity_task,
+        temporal_order_task,
+    )
     from .tuning import rate_before_rise, rate_range_test
     from .variants import (
         CoupledLSTM,
@@ -67,11 +89,18 @@ __all__ = [
     "Reversed",
     "Sequential",
     "ZoneoutLSTM",
+    "adding_task",
+    "adding_task_1997",
+    "characters",
     "clip_grad_norm",
     "clip_grad_value",
+    "continual_reber",
+    "copy_task",
     "cosine",
+    "counting_task",
     "cross_entropy",
     "diagnose",
+    "digits",
     "embedded_reber",
     "evaluate",
     "fit",
@@ -80,9 +109,14 @@ __all__ = [
     "japanese_vowels",
     "load",
     "load_torch_state_dict",
+    "mackey_glass",
+    "mackey_glass_task",
     "mean_squared_error",
     "move_model",
+    "noisy_sine_task",
+    "one_hot",
     "pad",
+    "parity_task",
     "rate_before_rise",
     "rate_range_test",
     "resolve_device",
@@ -90,6 +124,7 @@ __all__ = [
     "save",
     "sine_task",
     "sunspots",
+    "temporal_order_task",
     "to_device",
     "to_numpy",
     "torch_state_dict",
@@ -106,6 +141,11 @@ LATER = {
     "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "sanity": ("sanity_check",),
+    "tasks": (
+        "adding_task", "adding_task_1997", "continual_reber", "copy_task", "counting_task",
+        "mackey_glass", "mackey_glass_task", "noisy_sine_task", "one_hot", "parity_task",
+        "temporal_order_task",
+    ),
     "tuning": ("rate_before_rise", "rate_range_test"),
     "variants": (
         "CoupledLSTM", "PeepholeLSTM", "ReluRNN", "ResetFirstGRU", "ZoneoutLSTM",

@@ -1,4 +1,4 @@
-"""Data of the book: a sine, sunspots, vowels, a grammar; windows, padding, batches."""
+"""Data of the book: stored series, texts and pictures, a grammar; windows, padding."""
 
 from __future__ import annotations
 
@@ -109,6 +109,15 @@ def pad(sequences: Sequence[Array]) -> tuple[Array, Array]:
     return x, xp.array(lengths)
 
 
+def _stored(name: str) -> dict[str, Array]:
+    """Return the arrays of a file that comes with the package."""
+    from importlib import resources  # as in `sunspots`
+
+    file = resources.files(__package__) / f"{name}.npz"
+    with file.open("rb") as data, np.load(data, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
 class Labelled(NamedTuple):
     """Padded sequences x (T, B, F), their lengths (B,), and one label each, (B,)."""
 
@@ -133,7 +142,7 @@ def japanese_vowels() -> tuple[Labelled, Labelled]:
     doi:10.24432/C5NS47, licensed CC BY 4.0. Taken from aeon, exact to the six decimals
     that are published: the file holds whole millionths.
     """
-    from importlib import resources  # as in `sunspots`
+    stored = _stored("japanese_vowels")
 
     def part(name: str) -> Labelled:
         steps = (stored[name] / 1e6).astype(np.float32)
@@ -141,9 +150,59 @@ def japanese_vowels() -> tuple[Labelled, Labelled]:
         x, lengths = pad(np.split(steps, ends[:-1]))
         return Labelled(x, lengths, stored[f"{name}_labels"])
 
-    file = resources.files(__package__) / "japanese_vowels.npz"
-    with file.open("rb") as data, np.load(data, allow_pickle=False) as stored:
-        return part("train"), part("test")
+    return part("train"), part("test")
+
+
+def digits(dtype: type = np.float32) -> tuple[Split, Split]:
+    """Return handwritten digits, a row of pixels a step: 1297 to train, 500 to test.
+
+    x is (8, B, 8), the rows from the top and in each the pixels from the left, 0 to 1 in
+    sixteenths; y is (B,), from 0 to 9. The order is that of the source, in which digits of
+    one writer lie together, so the last 500, of other writers, are the test.
+
+    Returns
+    -------
+    train, test : `Split`
+
+    References
+    ----------
+    Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
+    Learning Repository, doi:10.24432/C50P49, licensed CC BY 4.0: the 1797 digits by 13
+    writers of its test set. Taken from scikit-learn.
+    """
+    stored = _stored("digits")
+    x: Array = (stored["images"].transpose(1, 0, 2) / 16.0).astype(dtype)
+    y = stored["labels"].astype(np.int64)
+    return Split(x[:, :1297], y[:1297]), Split(x[:, 1297:], y[1297:])
+
+
+class Text(NamedTuple):
+    """Tokens of three parts of a text, each (n,); token k is the character symbols[k]."""
+
+    train: Array
+    validation: Array
+    test: Array
+    symbols: str
+
+
+def characters() -> Text:
+    """Return a text on the Python language, a token a character, cut at 80 and 90 per cent.
+
+    About 380,000 characters, 103 different ones. The source says some paragraphs twice or
+    more; each is kept where it stands first, or parts of the test would have been trained
+    on.
+
+    References
+    ----------
+    The topics of ``help()`` in Python 3.11.7, ``pydoc_data.topics``, in their order,
+    copyright 2001 to 2023 Python Software Foundation, under its license, version 2.
+    """
+    paragraphs = _stored("topics")["text"].tobytes().decode().split("\n\n")
+    text = "\n\n".join(dict.fromkeys(paragraphs))
+    symbols = "".join(sorted(set(text)))
+    tokens = np.array([symbols.index(character) for character in text])
+    train, validation, test = np.split(tokens, [len(text) * 8 // 10, len(text) * 9 // 10])
+    return Text(train, validation, test, symbols)
 
 
 SYMBOLS = "BTPSXVE"  # of the Reber grammar: token k is SYMBOLS[k]
@@ -169,11 +228,35 @@ def embedded_grammar() -> list[dict[str, int]]:
 
 
 class Strings(NamedTuple):
-    """Padded tokens (T, B), lengths (B,), and which symbols may follow, (T, B, 7)."""
+    """Padded tokens (T, B), lengths (B,), and which of K symbols may follow, (T, B, K)."""
 
     tokens: Array
     lengths: Array
     legal: Array
+
+
+def side_by_side(rows: Sequence[Array]) -> Strings:
+    """Pad strings, each a table (n_b, 1 + K): a token, and 1 for each that may follow."""
+    table, lengths = pad(rows)
+    return Strings(table[:, :, 0], lengths, table[:, :, 1:] == 1)
+
+
+def walk(
+    grammar: Sequence[dict[str, int]], rng: np.random.Generator
+) -> Iterator[list[int]]:
+    """Yield the steps of one way through a machine, until a state from which none leads on.
+
+    A step is the symbol's place in `SYMBOLS`, and for each symbol 1 if it may follow, else
+    0. From each state the ways are taken with the same probability.
+
+    Parameters
+    ----------
+    grammar : for each state what may come next, and to which state it leads
+    """
+    state = 0
+    while grammar[state]:
+        symbol, state = list(grammar[state].items())[rng.integers(len(grammar[state]))]
+        yield [SYMBOLS.index(symbol), *(int(s in grammar[state]) for s in SYMBOLS)]
 
 
 def embedded_reber(count: int, rng: np.random.Generator) -> Strings:
@@ -199,15 +282,8 @@ def embedded_reber(count: int, rng: np.random.Generator) -> Strings:
     Reber (1967); Hochreiter and Schmidhuber (1997), experiment 1.
     """
     check_size("embedded_reber", "count", count)
-    grammar, rows = [*embedded_grammar(), {}], []
-    for _ in range(count):
-        state, steps = 0, []
-        while grammar[state]:
-            symbol, state = list(grammar[state].items())[rng.integers(len(grammar[state]))]
-            steps.append([SYMBOLS.index(symbol), *(s in grammar[state] for s in SYMBOLS)])
-        rows.append(np.array(steps))
-    table, lengths = pad(rows)
-    return Strings(table[:, :, 0], lengths, table[:, :, 1:] == 1)
+    grammar = [*embedded_grammar(), {}]
+    return side_by_side([np.array([*walk(grammar, rng)]) for _ in range(count)])
 
 
 def batches(

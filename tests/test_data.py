@@ -1,5 +1,6 @@
 """Data sets and how they are cut."""
 
+import hashlib
 import re
 
 import numpy as np
@@ -151,6 +152,41 @@ def test_no_utterance_is_in_both_parts():
     train, test = data.japanese_vowels()
     starts = [{tuple(step) for step in part.x[0].tolist()} for part in (train, test)]
     assert len(starts[0]) == 270 and len(starts[1]) == 370 and not starts[0] & starts[1]
+
+
+def test_the_digits_are_the_published_ones():
+    """Counts as the archive gives them for its test set; the first as scikit-learn prints it."""
+    train, test = lstm.digits()
+    assert train.x.shape == (8, 1297, 8) and test.x.shape == (8, 500, 8)
+    assert train.x.dtype == np.float32 and lstm.digits(np.float64)[0].x.dtype == np.float64
+    labels = np.concatenate([train.y, test.y])
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert train.y[:12].tolist() == [*range(10), 0, 1] and test.y.dtype.kind == "i"
+    first = [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0], [0, 3, 15, 2, 0, 11, 8, 0]]
+    assert (16 * train.x[:3, 0]).tolist() == first
+    for part in (train, test):
+        assert part.x.min() == 0 and part.x.max() == 1
+    images = {tuple(image.ravel()) for x in (train.x, test.x) for image in x.swapaxes(0, 1)}
+    assert len(images) == 1797  # none is there twice
+
+
+def test_the_text_is_pythons_without_its_repetitions():
+    part = lstm.characters()
+    sizes = [len(tokens) for tokens in part[:3]]
+    assert sizes == [302576, 37822, 37822] and len(part.symbols) == 103
+    assert list(part.symbols) == sorted(set(part.symbols)) and part.train.dtype.kind == "i"
+    text = "".join(part.symbols[k] for tokens in part[:3] for k in tokens)
+    assert text.startswith('The "assert" statement\n**********************\n\nAssert statements are')
+    paragraphs = text.split("\n\n")
+    assert len(set(paragraphs)) == len(paragraphs)
+
+
+def test_the_stored_text_is_that_of_its_python():
+    raw, text = data._stored("topics")["text"].tobytes(), lstm.characters()
+    assert len(raw.decode()) == 464_970  # characters of pydoc_data.topics in Python 3.11.7
+    assert hashlib.sha256(raw).hexdigest().startswith("37d06970fc926e60")
+    assert set(raw.decode().split("\n\n")) == set(
+        "".join(text.symbols[k] for part in text[:3] for k in part).split("\n\n"))
 
 
 # The embedded Reber grammar

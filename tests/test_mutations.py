@@ -17,7 +17,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
-                 "diagnostics", "gradcheck", "memory", "numerical")
+                 "diagnostics", "gradcheck", "memory", "numerical", "tasks")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
 if sys.platform != "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     SUITES["kernels.py"] = ["test_kernel_layers.py"]  # faults in CUDA C stand in test_kernels.py
@@ -108,8 +108,25 @@ FAULTS = {
     "another symbol before the last": ("data.py", "grammar.append({symbol: 18})", 'grammar.append({"T": 18})'),
     "an edge to another state": ("data.py", '{"T": 3, "V": 5}', '{"T": 3, "V": 4}'),
     "what was legal a step ago": (
-        "data.py", "steps.append([SYMBOLS.index(symbol), *(s in grammar[state] for s in SYMBOLS)])",
-        "steps.append([SYMBOLS.index(symbol), *(s == symbol for s in SYMBOLS)])"),
+        "data.py", "*(int(s in grammar[state]) for s in SYMBOLS)]", "*(int(s == symbol) for s in SYMBOLS)]"),
+    "a paragraph of the test that was trained on": (
+        "data.py", "join(dict.fromkeys(paragraphs))", "join(paragraphs)"),
+    "pixels for rows": ("data.py", "transpose(1, 0, 2)", "transpose(2, 0, 1)"),
+    "both numbers marked in the first half": (
+        "tasks.py", "(steps // 2, steps))", "(0, steps // 2))"),
+    "a mark counted among all places": ("tasks.py", "    second += second >= first", "    # second"),
+    "a request one step late": ("tasks.py", "x[-11] = 9", "x[-10] = 9"),
+    "a third place one step late": ("tasks.py", "(10, 33, 66)", "(10, 33, 67)"),
+    "classes read backwards": ("tasks.py", "np.array([4, 2, 1])", "np.array([1, 2, 4])"),
+    "a stream that begins in another state": ("tasks.py", '{"E": 0}]', '{"E": 1}]'),
+    "a count that may end at any time": (
+        "tasks.py", "legal[tokens == 2, 2:4] = 1", "legal[tokens >= 2, 2:4] = 1"),
+    "targets without noise": (
+        "tasks.py", "Split(series[:-1], series[1:])", "Split(series[:-1], part.y.astype(dtype))"),
+    "a delayed value half a step early": (
+        "tasks.py", "feedback(middle[k]), feedback", "feedback(x[k]), feedback"),
+    "half-way by a straight line": (
+        "tasks.py", " + h / 8.0 * (s1 - then + 0.1 * x[-1]))", ")"),
     "an update from a gradient that overflowed": (
         "training.py", "if broken := first_broken(grads,", "if broken := first_broken({},"),
     "a loss over the padded steps": (

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from weave import ROOT
 
 PIP = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--no-input"]
+DATA = ("sunspots.csv", "japanese_vowels.npz", "digits.npz", "topics.npz")
 OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index"]
 
 
@@ -80,7 +81,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.Path) -> No
     files = [path for kind in ("*.py", "*.csv", "*.npz") for path in (ROOT / "lstm").glob(kind)]
     files.append(ROOT / "lstm/py.typed")
     assert names(wheel) == {path.relative_to(ROOT).as_posix() for path in files}
-    assert {"lstm/sunspots.csv", "lstm/japanese_vowels.npz"} < names(wheel)
+    assert {f"lstm/{name}" for name in DATA} < names(wheel)
+    assert sum(file.file_size for file in wheel.root.infolist()) < 2**20  # a megabyte
 
 
 def test_it_requires_numpy_alone(wheel: zipfile.Path) -> None:
@@ -95,7 +97,8 @@ def test_it_carries_its_license(wheel: zipfile.Path) -> None:
     assert (fields["License-Expression"], fields["License-File"]) == ("MIT", "LICENSE")
     text = (ROOT / "LICENSE").read_text()
     assert "MIT License" in text and "creativecommons.org/licenses/by/4.0/" in text
-    assert "lstm/sunspots.csv" in text and "lstm/japanese_vowels.npz" in text
+    assert all(f"`lstm/{name}`" in text for name in DATA)
+    assert "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2" in text  # has to go with the text
 
 
 def test_the_version_is_said_once(wheel: zipfile.Path) -> None:
