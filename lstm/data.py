@@ -167,7 +167,7 @@ def digits(dtype: type = np.float32) -> tuple[Split, Split]:
     References
     ----------
     Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
-    Learning Repository, doi:10.24432/C50P49, licensed CC BY 4.0: the 1797 digits by 13
+    Learning Repository, dataset 80, licensed CC BY 4.0: the 1797 digits by 13
     writers of its test set. Taken from scikit-learn.
     """
     stored = _stored("digits")

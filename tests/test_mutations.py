@@ -124,9 +124,9 @@ FAULTS = {
     "targets without noise": (
         "tasks.py", "Split(series[:-1], series[1:])", "Split(series[:-1], part.y.astype(dtype))"),
     "a delayed value half a step early": (
-        "tasks.py", "feedback(middle[k]), feedback", "feedback(x[k]), feedback"),
+        "tasks.py", "feedback(middles[k]), feedback", "feedback(start), feedback"),
     "half-way by a straight line": (
-        "tasks.py", " + h / 8.0 * (s1 - then + 0.1 * x[-1]))", ")"),
+        "tasks.py", " / 2.0 + bend)", " / 2.0)"),
     "an update from a gradient that overflowed": (
         "training.py", "if broken := first_broken(grads,", "if broken := first_broken({},"),
     "a loss over the padded steps": (

@@ -269,7 +269,7 @@ def test_mackey_glass_agrees_with_another_method_on_a_fine_grid():
 
 def test_mackey_glass_begins_and_stays_where_it_is_known_to():
     x = lstm.mackey_glass(6000)
-    np.testing.assert_allclose(x[:18], 1.2 * np.exp(-0.1 * np.arange(18)), rtol=1e-12)
+    np.testing.assert_allclose(x[:18], 1.2 * np.exp(-0.1 * np.arange(18)), rtol=1e-9)
     settled = x[200:]
     assert 0.4 < settled.min() < 0.45 and 1.3 < settled.max() < 1.4
     assert settled.mean() == pytest.approx(0.93, abs=0.01)
