@@ -132,7 +132,7 @@ def copy_task(delay: int, count: int, rng: np.random.Generator) -> Split:
     Tokens 0 to 7 are the symbols, 8 is the blank and 9 the request. Of T + 20 steps the
     first ten are symbols and the others blanks, but for the request, ten steps before
     the last ten. The target is blank, and in the last ten steps the symbols in their order.
-    A guess without memory has a cross-entropy of 10 log(8) / (T + 20) at best.
+    A guess that knows the step, and no symbol, has a cross-entropy of 10 log(8) / (T + 20).
 
     Parameters
     ----------
