@@ -3,7 +3,7 @@ PYTHON ?= python3
 EXTRAS := plot,train,io,book,test
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-TORCH := 2.13.0
+BENCH := numpy-ml threadpoolctl torch
 READY := .venv/ready
 SITE := _build/site
 
@@ -52,9 +52,9 @@ notebooks: weave  ## weave, execute every chapter in order, store the outputs
 grids: $(READY)  ## measure what the stored tables of long grids lack; GRID=sine for one of them
 	$(BIN)/python -m experiments.sweep $(GRID)
 
-bench: $(READY)  ## time the package against PyTorch, which it installs
-	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) -c constraints.txt torch==$(TORCH)
-	$(BIN)/python benchmarks/compare.py
+bench: $(READY)  ## time the package beside PyTorch and others, which it installs; ONLY="training sine" for these groups
+	$(PIP) -c constraints.txt $(BENCH)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove what the others made
 	rm -rf .venv _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

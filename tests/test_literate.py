@@ -145,7 +145,7 @@ def test_a_name_that_the_package_lacks(toy, source):
 @pytest.fixture
 def copy(tmp_path):
     """Return the folder of a copy of the package, the grids, the notebooks and their order."""
-    for name in ("lstm", "experiments"):
+    for name in ("lstm", "experiments", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copy(ROOT / "_toc.yml", tmp_path)

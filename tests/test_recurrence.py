@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import naive
+from benchmarks.calls import calls_per_step
 from lstm import recurrence
 
 BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -143,42 +144,10 @@ def test_a_workspace_is_filled_once(kind):
     assert all(workspace.arrays[name] is array for name, array in before.items())
 
 
-class Counted(np.ndarray):
-    """An array that counts the calls of NumPy's functions on it and its like."""
-
-    calls = 0
-
-    def __array_ufunc__(self, function, method, *inputs, out=None, **options):
-        Counted.calls += 1
-        plain = lambda a: a.view(np.ndarray) if isinstance(a, Counted) else a  # noqa: E731
-        options |= {"out": tuple(map(plain, out))} if out else {}
-        result = getattr(function, method)(*map(plain, inputs), **options)
-        return result.view(Counted) if isinstance(result, np.ndarray) else result
-
-    def __setitem__(self, index, value):
-        Counted.calls += 1
-        super().__setitem__(index, value)
-
-
-class CountedWorkspace(recurrence.Workspace):
-    def take(self, *arguments):
-        return super().take(*arguments).view(Counted)
-
-
 def test_a_step_of_an_lstm_is_ten_calls_forward_and_nine_backward():
-    counts = []
-    for T in (30, 90):
-        x, state, weights = problem("lstm", T, 2)
-        x, dy, *weights = (a.view(Counted) for a in (x, np.ones((T, 2, H)), *weights))
-        state = tuple(s.view(Counted) for s in state)
-        memory, Counted.calls = CountedWorkspace(), 0
-        _, last, cache = recurrence.lstm_forward(x, state, *weights, memory)
-        forward, Counted.calls = Counted.calls, 0
-        recurrence.lstm_backward(dy, last, cache, *weights, memory)
-        counts.append((forward, Counted.calls))
-    (forward, backward), (longer_forward, longer_backward) = counts
-    assert 8 < (longer_forward - forward) / 60 <= 10
-    assert 7 < (longer_backward - backward) / 60 <= 9
+    calls = calls_per_step()
+    assert 8 < calls["forward"] <= 10
+    assert 7 < calls["backward"] <= 9
 
 
 def test_the_cache_does_not_change_with_the_callers_x():
