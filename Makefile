@@ -48,7 +48,7 @@ weave: $(READY)  ## write the package's text into the woven cells
 notebooks: weave  ## weave, execute every chapter in order, store the outputs
 	$(BIN)/python book/run.py
 
-# joblib holds BLAS to one thread in each of its processes.
+# Each run has one thread of BLAS. GRID="sine --scheduler HOST:8786" runs on a Dask cluster.
 grids: $(READY)  ## measure what the stored tables of long grids lack; GRID=sine for one of them
 	$(BIN)/python -m experiments.sweep $(GRID)
 

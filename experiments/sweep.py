@@ -6,6 +6,8 @@ cells, dicts of parameters: it is called again with all stored rows until it has
 
 The table is replaced by a longer one whenever a result comes, so a killed sweep continues where
 it was. A cell that fails is named at the end, costs no other, and is tried again by the next run.
+Cells run in processes of this machine, or with ``--scheduler ADDRESS`` on a Dask cluster whose
+scheduler and workers find the same source. A cell whose worker dies goes to another worker.
 The first line holds a digest of the source that made the table; one of another is refused.
 """
 
@@ -18,13 +20,15 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = (
@@ -82,10 +86,14 @@ def write(path: Path, head: str, rows: list[Row]) -> None:
 
 
 def attempt(measure: Callable[..., Cell], cell: Cell) -> tuple[Row, Row, str]:
-    """Measure one cell; return it, and its results or the text of its error."""
+    """Measure one cell with one thread of BLAS; return it, and its results or its error's text.
+
+    Cells are what runs side by side: threads of their own would wait for each other.
+    """
     found, error = {}, ""
     try:
-        found = measure(**cell)
+        with threadpool_limits(1):
+            found = measure(**cell)
     except Exception:
         error = traceback.format_exc()
     rounded = {name: f"{v:.2e}" if isinstance(v, float) else v for name, v in found.items()}
@@ -114,7 +122,7 @@ def sweep(
     while todo := [c for c in cells(rows) if not find(c, rows) and str(texts(c)) not in failed]:
         tasks = [delayed(attempt)(measure, cell) for cell in todo]
         for done, (cell, result, error) in enumerate(
-            Parallel(return_as="generator_unordered")(tasks), 1
+            Parallel(return_as="generator_unordered", batch_size=1)(tasks), 1
         ):
             if error:
                 failed[str(cell)] = f"{cell}: {error}"
@@ -127,6 +135,21 @@ def sweep(
     return list(failed.values())
 
 
+@contextmanager
+def places(jobs: int, scheduler: str | None) -> Iterator[None]:
+    """Let joblib run cells on a number of this machine's cores, or on a Dask cluster."""
+    if scheduler is None:
+        with parallel_config("loky", n_jobs=jobs):
+            yield
+        return
+    from dask.distributed import Client  # here: a sweep on one machine needs no Dask
+
+    from experiments.cluster import Cluster
+
+    with Client(scheduler) as client, parallel_config(Cluster(client=client)):
+        yield
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 1 if a cell failed."""
     parser = argparse.ArgumentParser(
@@ -134,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("grids", nargs="*", default=GRIDS, metavar="NAME", help=", ".join(GRIDS))
     parser.add_argument("--jobs", type=int, default=-1, help="processes, -1 for one a core")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     parser.add_argument("--fresh", action="store_true", help="measure anew what is stored")
     options = parser.parse_args(arguments)
     failed = []
@@ -142,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         head = f"# python -m experiments.sweep {name}; source {digest(grid)}"
         if options.fresh:
             (ROOT / grid.FILE).unlink(missing_ok=True)
-        with parallel_config("loky", n_jobs=options.jobs, inner_max_num_threads=1):
+        with places(options.jobs, options.scheduler):
             failed += sweep(grid.measure, grid.cells, ROOT / grid.FILE, head)
     print(*failed, sep="\n")
     return int(bool(failed))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .direction import Reversed
     from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
+    from .parallel import RankCheckpoints, RankError, fit_parallel, share
     from .sanity import sanity_check
     from .tasks import (
         adding_task,
@@ -83,6 +84,8 @@ __all__ = [
     "PeepholeLSTM",
     "Plateau",
     "RMSprop",
+    "RankCheckpoints",
+    "RankError",
     "Regressor",
     "ReluRNN",
     "ResetFirstGRU",
@@ -104,6 +107,7 @@ __all__ = [
     "embedded_reber",
     "evaluate",
     "fit",
+    "fit_parallel",
     "get_array_module",
     "gradient_check",
     "japanese_vowels",
@@ -122,6 +126,7 @@ __all__ = [
     "resolve_device",
     "sanity_check",
     "save",
+    "share",
     "sine_task",
     "sunspots",
     "temporal_order_task",
@@ -140,6 +145,7 @@ LATER = {
     "direction": ("Reversed",),
     "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
+    "parallel": ("RankCheckpoints", "RankError", "fit_parallel", "share"),
     "sanity": ("sanity_check",),
     "tasks": (
         "adding_task", "adding_task_1997", "continual_reber", "copy_task", "counting_task",

@@ -156,6 +156,128 @@ def test_a_killed_sweep_continues_where_it_was(tmp_path: Path) -> None:
     assert all(begun[int(row["x"])] == 1 for row in kept)  # nothing that was stored is done again
 
 
+# --- on a cluster, with one thread a cell ------------------------------------------------------
+
+TOY = """
+import os, time
+from pathlib import Path
+import numpy
+from threadpoolctl import threadpool_info
+
+FILE, HERE = "t.csv", Path(__file__).parent
+
+def threads():
+    return max(library["num_threads"] for library in threadpool_info())
+
+BEFORE = threads()
+
+def cells(rows):
+    return [{"x": x} for x in range(10)]
+
+def measure(x):
+    with (HERE / f"begun_{x}").open("a") as file:
+        file.write(f"{os.getpid()} ")
+    time.sleep(0.1)
+    while (HERE / f"hold_{x}").exists():
+        time.sleep(0.01)
+    if (HERE / f"poison_{x}").exists():
+        os.kill(os.getpid(), 9)
+    return {"y": 2.0 * x, "before": BEFORE, "threads": threads()}
+"""
+COMMAND = """
+import sys
+from pathlib import Path
+import toy
+from experiments import sweep
+
+sys.modules["experiments.toy"], sweep.ROOT = toy, Path(toy.__file__).parent
+if __name__ == "__main__":
+    sys.exit(sweep.main(["toy", *sys.argv[1:]]))
+"""
+DOUBLES = [f"{2.0 * x:.2e}" for x in range(10)]
+
+
+def toy_sweep(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start the command on a grid of its own; BLAS would like two threads."""
+    folder.mkdir(exist_ok=True)
+    (folder / "toy.py").write_text(TOY)
+    (folder / "command.py").write_text(COMMAND)
+    return subprocess.Popen(
+        [sys.executable, str(folder / "command.py"), *options], text=True,
+        env=toy_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def toy_environment(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), str(folder)])
+    return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "2"}
+
+
+def measured(folder: Path, process: subprocess.Popen[str]) -> list[dict[str, str]]:
+    """Return the rows of a sweep that has to succeed."""
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 0, output + error
+    return runner.read(folder / "t.csv")[1]
+
+
+def one_thread(rows: list[dict[str, str]]) -> bool:
+    """Say whether cells had one thread, where BLAS had more before (on more than one core)."""
+    more = str(min(2, os.cpu_count() or 1))
+    return {(row["before"], row["threads"]) for row in rows} == {(more, "1")}
+
+
+def wait_for(condition: Any) -> None:
+    limit = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: Any) -> Any:
+    """Yield the address of a Dask cluster of two processes."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    for name, value in toy_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(tmp_path))  # the scheduler, in this process, reads the tasks
+    settings = {"distributed.nanny.pre-spawn-environ": {}}  # by itself Dask would say 1 thread
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with dask.config.set(settings), distributed.LocalCluster(**options) as cluster:
+        yield cluster.scheduler_address
+    sys.modules.pop("toy", None)
+
+
+def test_a_cell_has_one_thread_of_blas(tmp_path: Path) -> None:
+    rows = measured(tmp_path, toy_sweep(tmp_path, "--jobs", "2"))
+    assert [row["y"] for row in rows] == DOUBLES and one_thread(rows)
+
+
+def test_a_cluster_that_loses_a_worker_loses_no_result(tmp_path: Path, cluster: str) -> None:
+    hold, begun = tmp_path / "hold_5", tmp_path / "begun_5"
+    hold.touch()
+    process = toy_sweep(tmp_path, "--scheduler", cluster)
+    wait_for(lambda: rows_of(tmp_path / "t.csv") >= 3 and begun.exists() and begun.read_text())
+    stored = {row["x"] for row in runner.read(tmp_path / "t.csv")[1]}
+    os.kill(int(begun.read_text()), signal.SIGKILL)
+    hold.unlink()
+    rows = measured(tmp_path, process)
+    assert [row["y"] for row in rows] == DOUBLES and one_thread(rows)
+    pids = {str(x): (tmp_path / f"begun_{x}").read_text().split() for x in range(10)}
+    assert len(set(pids["5"])) == 2  # the worker that died, and another
+    assert all(len(pids[x]) == 1 for x in stored)  # what was stored is not done again
+
+    (tmp_path / "t.csv").unlink()  # what the table of a plain sweep is
+    assert measured(tmp_path, toy_sweep(tmp_path, "--jobs", "1")) == rows
+
+
+def test_a_cell_that_kills_every_worker_ends_the_sweep(tmp_path: Path, cluster: str) -> None:
+    (tmp_path / "poison_4").touch()
+    output, error = toy_sweep(tmp_path, "--scheduler", cluster).communicate(timeout=60)
+    assert "KilledWorker" in error
+    assert 4 <= rows_of(tmp_path / "t.csv") < 10
+
+
 # --- stale or not ----------------------------------------------------------------------------
 
 GRID = '''"""A grid."""

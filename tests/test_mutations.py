@@ -17,7 +17,7 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
-                 "diagnostics", "gradcheck", "memory", "numerical", "tasks")
+                 "diagnostics", "gradcheck", "memory", "numerical", "parallel", "tasks")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
 if sys.platform != "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     SUITES["kernels.py"] = ["test_kernel_layers.py"]  # faults in CUDA C stand in test_kernels.py
@@ -284,6 +284,12 @@ FAULTS = {
     "one launch too few for a step": ("kernels.py", "like.size // THREADS + 1,", "like.size // THREADS,"),
     "a GRU whose steps are launched request by request": (
         "kernels.py", "    gru_forward: fused_gru_forward,\n", ""),
+    "ranks weighted alike": ("parallel.py", "dy * (target.size / count)", "dy * (1 / comm.size)"),
+    "a rank that reports its own loss": ("parallel.py", "np.asarray(total / count)", "value"),
+    "sequences dealt in blocks": (
+        "parallel.py", "mine = sequences[comm.rank :: comm.size]",
+        "mine = np.array_split(sequences, comm.size)[comm.rank]"),
+    "every rank with the generators of rank 0": ("parallel.py", "under(str(self.comm.rank), ", 'under("0", '),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 
