@@ -9,6 +9,9 @@ import weakref
 import cupy as real
 import numpy as np
 
+# A part of what `getDeviceProperties` tells of a GPU.
+PROPERTIES = {"name": b"A stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**34}
+
 
 class Recording:
     """What the stream that records now has been asked for; None where none records."""

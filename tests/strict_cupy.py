@@ -241,10 +241,13 @@ class StrictCuPy(types.ModuleType):
     """The module: any name of the real one, computed by NumPy's function of that name."""
 
     ndarray = ndarray
+    __version__ = real.__version__
     cuda = types.SimpleNamespace(
         Stream=capture.Stream,
         runtime=types.SimpleNamespace(
-            getDeviceCount=lambda: 1, CUDARuntimeError=real.cuda.runtime.CUDARuntimeError
+            getDeviceCount=lambda: 1, CUDARuntimeError=real.cuda.runtime.CUDARuntimeError,
+            driverGetVersion=lambda: 12040, runtimeGetVersion=lambda: 12090,
+            getDeviceProperties=lambda device: capture.PROPERTIES,
         ),
     )
 
@@ -252,6 +255,8 @@ class StrictCuPy(types.ModuleType):
         super().__init__("cupy")
 
     def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
         target = getattr(real, name)  # AttributeError where CuPy has no such name
         if name in ("asarray", "RawModule"):
             return {"asarray": _asarray, "RawModule": RawModule}[name]
