@@ -39,7 +39,7 @@ def ran(tmp_path_factory):
             for cell in code():
                 exec(compile(cell, NOTEBOOK.name, "exec"), names)
                 if "SIZES = [(" in cell:
-                    names["SIZES"] = SMALL
+                    names["SIZES"], names["LONG"] = SMALL, 0.0
         names["graphs"] = capture.Recording.graphs
         yield names, folder, "\n".join(printed)
 
