@@ -127,9 +127,8 @@ def explain_memory(call: Call) -> Call:
 
     Returns
     -------
-    The same function, but where NumPy or CuPy finds no memory it raises a MemoryError with
-    advice. The carried states of all layers are what they were before the call; gradients,
-    caches and intermediate results are dropped, so that their memory is free again.
+    The same function, but where memory ends it raises a MemoryError with advice. Carried
+    states are what they were before; gradients, caches and workspaces are dropped.
     """
 
     @wraps(call)

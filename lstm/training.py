@@ -157,8 +157,7 @@ def train_step(
     Parameters
     ----------
     model, optimizer : the optimizer was made with ``model.params``
-    x, y : (T, B, I) and targets for the loss
-    state : of the model before x; None for zeros
+    x, y, state : (T, B, I), targets for the loss, and the state before x; None for zeros
     loss : returns the loss and its gradient
     clip_norm, clip_value : as in `clip`
     lengths : (B,) where the sequences end; None for all steps
