@@ -330,8 +330,7 @@ class Recurrent(RunStates):
 
     Parameters
     ----------
-    input_size, hidden_size : I and H
-    num_layers, bidirectional, bias : as in `RunWeights`
+    input_size, hidden_size, num_layers, bidirectional, bias : as in `RunWeights`
     batch_first : take and return (B, T, features)
     dropout : probability of `Dropout` between layers, in training
     stateful : carry the state from call to call, without its gradient; see `reset_state`
