@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 # A NumPy array, or a CuPy array, which has the same interface.
 Array: TypeAlias = NDArray[Any]
+
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 DEVICES = ("cpu", "cuda")
 
@@ -50,7 +54,7 @@ def resolve_device(device: str | None = None) -> str:
     ValueError
         If the name is neither ``"cpu"`` nor ``"cuda"``.
     RuntimeError
-        If ``"cuda"`` is asked for and CuPy or a GPU is missing.
+        If ``"cuda"`` is asked for and CuPy, a GPU, or what joins the two is missing.
     """
     name = device if device is not None else os.environ.get("LSTM_DEVICE", "cpu")
     if name not in DEVICES:
@@ -61,21 +65,91 @@ def resolve_device(device: str | None = None) -> str:
 
 
 def require_gpu() -> None:
-    """Raise a RuntimeError that says what to install unless CuPy finds a GPU."""
+    """Raise a RuntimeError that says what to install unless CuPy computes on a GPU."""
+    otherwise = "or use device 'cpu'"
     try:
         import cupy
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            "device 'cuda' needs CuPy, which is not installed: run `pip install "
+            "cupy-cuda12x` (11x or 13x where `nvidia-smi` says so), " + otherwise
+        ) from error
     except ImportError as error:
         raise RuntimeError(
-            "device 'cuda' needs CuPy, which is not installed: "
-            "run `pip install cupy-cuda12x`, or use device 'cpu'"
+            "device 'cuda' needs CuPy, which is installed and does not load: "
+            "`nvidia-smi` names the driver's CUDA version; uninstall CuPy and install "
+            f"cupy-cuda11x, 12x or 13x to match it, {otherwise}. CuPy says: {error}"
         ) from error
     try:
-        cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise RuntimeError(
+        try_gpu(cupy)
+    except Exception as error:  # of many types, one for each library below CuPy
+        raise RuntimeError(f"{why_no_gpu(cupy, error)}, {otherwise}") from error
+
+
+@cache
+def try_gpu(cupy: Any) -> None:
+    """Compute a number on the GPU; what fails says so in an error of its own.
+
+    That takes the driver, a GPU, its memory, cuBLAS and the run-time compiler. It is done
+    once: `cache` remembers a success and no error.
+    """
+    cupy.cuda.runtime.getDeviceCount()
+    ones = cupy.ones((2, 2), np.float32)
+    (ones @ ones + 1).get()
+
+
+def why_no_gpu(cupy: Any, error: Exception) -> str:
+    """Say what is missing for a GPU and what to do, from what `try_gpu` raised."""
+    runtime = cupy.cuda.runtime
+    driver, built = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    versions = [f"{n // 1000}.{n % 1000 // 10}" for n in (driver, built)]
+    if isinstance(error, MemoryError):
+        return f"device 'cuda' has no memory left ({error}): `nvidia-smi` says who holds it"
+    if driver == 0 or "cudaErrorNoDevice" in str(error):
+        return (
             "device 'cuda' needs an NVIDIA GPU and its driver, "
-            f"and CuPy found none ({error}): check `nvidia-smi`, or use device 'cpu'"
-        ) from error
+            f"and CuPy found none ({error}): check `nvidia-smi`"
+        )
+    wheel = f"cupy-cuda{min(driver // 1000, 13)}x"
+    return (
+        f"device 'cuda' needs a CuPy that fits the driver, which has CUDA {versions[0]}; "
+        f"this one was built with CUDA {versions[1]} and cannot compute ({error}): "
+        f'uninstall it and run `pip install "{wheel}[ctk]"`, or update the driver'
+    )
+
+
+def explain_memory(call: Call) -> Call:
+    """Let a call that runs out of memory lose nothing, and say what to do.
+
+    Parameters
+    ----------
+    call : a function or method whose first argument is a `Module`
+
+    Returns
+    -------
+    The same function, but where memory ends it raises a MemoryError with advice. Carried
+    states are what they were before; gradients, caches and workspaces are dropped.
+    """
+
+    @wraps(call)
+    def explained(model: Any, *arguments: Any, **options: Any) -> Any:
+        states = [(layer, layer.state) for layer in model.layers.values()]
+        try:
+            return call(model, *arguments, **options)
+        except MemoryError as error:
+            for layer, state in states:
+                layer.forget()
+                layer.state = state
+            if type(error) is MemoryError:  # explained by a call inside this one
+                raise
+            raise MemoryError(
+                f"{type(model).__name__} ran out of memory, and parameters, optimizer and "
+                f"states are as before the call ({error}): pass fewer sequences at a time "
+                "(batch_size), fewer steps (bptt_length), or use a layer with recompute=k"
+                + (", or use device 'cpu'" if "cupy" in type(error).__module__ else "")
+            ) from error.with_traceback(None)  # whose frames hold arrays
+
+    return cast(Call, explained)
 
 
 def to_numpy(array: Any) -> Array:

@@ -7,19 +7,20 @@ layers, traces and instruments do not see which of the two ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .backend import Array, get_array_module
-from .gates import LSTM_SCALE
+from .backend import Array, Module, get_array_module
+from .gates import tanh_into
 from .recurrence import (
     GRUCache,
     LSTMCache,
     RNNCache,
     State,
+    Step,
     WeightSums,
     Workspace,
     features_first,
@@ -28,16 +29,22 @@ from .recurrence import (
     gru_sums,
     lstm_backward,
     lstm_forward,
+    pack,
     project,
     rnn_backward,
+    rnn_forward,
+    stack_inputs,
 )
 from .variants import (
-    COUPLED_SCALE,
     CoupledLSTM,
     ReluRNN,
     peephole_backward,
     peephole_forward,
+    relu_into,
 )
+
+Multiply: TypeAlias = Callable[[Array, Array, Array], None]  # fills the third, a @ x
+LoopStep: TypeAlias = Callable[[Multiply, int], None]  # makes step t
 
 COMMON = r"""
 // The entry of (H, B) that this thread computes; the last block has threads to spare.
@@ -165,7 +172,23 @@ extern "C" __global__ void rnn_backward(
 }
 """
 
-SOURCE = COMMON + LSTM_FORWARD + LSTM_BACKWARD + GRU_FORWARD + GRU_BACKWARD + RNN_BACKWARD
+PRODUCT = r"""
+extern "C" __global__ void product(
+    const REAL *a, const REAL *x, REAL *out, long long terms, long long down,
+    long long across, long long H, long long B)
+{
+    ENTRY
+    const REAL *row = a + k / B * down, *column = x + k % B;
+    REAL sum = 0;
+    for (long long m = 0; m < terms; m++)
+        sum += row[m * across] * column[m * B];
+    out[k] = sum;
+}
+"""
+
+SOURCE = "".join([
+    COMMON, LSTM_FORWARD, LSTM_BACKWARD, GRU_FORWARD, GRU_BACKWARD, RNN_BACKWARD, PRODUCT,
+])
 REALS = {"float32": "float", "float64": "double"}
 THREADS = 128  # in a block: four warps
 
@@ -206,27 +229,171 @@ def launcher(name: str, like: Array, options: tuple[str, ...] = ()) -> Callable[
     return launch
 
 
+def product(a: Array, x: Array, out: Array) -> None:
+    """Fill out (n, B) with a (n, K) times x (K, B), in a launch that a graph can hold.
+
+    CuPy refuses calls of cuBLAS while it records. One thread adds up the K products of an
+    entry, which is slow for large matrices.
+
+    Parameters
+    ----------
+    a : contiguous, or the transpose of what is
+    x, out : contiguous
+    """
+    terms, down, across = len(x), a.shape[1], 1
+    if not a.flags.c_contiguous:
+        a, down, across = a.T, 1, len(a)
+    if not a.flags.c_contiguous:
+        raise ValueError("product expected a contiguous, or its transpose, got a view")
+    launcher("product", out)(a, x, out, *map(np.int64, (terms, down, across)))
+
+
+def matmul_into(a: Array, x: Array, out: Array) -> None:
+    """Fill out (n, B) with a (n, K) times x (K, B), by the array module's library."""
+    get_array_module(out).matmul(a, x, out=out)
+
+
+def record(step: LoopStep, steps: Iterable[int]) -> Any:
+    """Return the launches of all steps as a CUDA graph; none of them runs.
+
+    A stream of its own records, since CUDA does not let the default one.
+    """
+    import cupy
+
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        try:
+            for t in steps:
+                step(product, t)
+        finally:
+            graph = stream.end_capture()
+    return graph
+
+
+class GraphWorkspace(Workspace):
+    """A workspace that records a loop as a CUDA graph, to repeat it with one launch.
+
+    A graph holds addresses, not arrays. So it serves only arrays of the same addresses and
+    shapes as those that it was recorded with.
+
+    Attributes
+    ----------
+    seen : loops that ran once and may be recorded: names and shapes
+    graphs : the last `KEPT` graphs that were recorded, by name, shapes and addresses
+    """
+
+    KEPT = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Any] = set()
+        self.graphs: dict[Any, Any] = {}
+
+    def __reduce__(self) -> Any:
+        """Let copies of a model start without memory and graphs."""
+        return GraphWorkspace, ()
+
+    def repeat(
+        self, name: str, step: LoopStep, steps: Iterable[int], arrays: tuple[Any, ...]
+    ) -> None:
+        """Do what `repeat` does: by launches at first, then by a graph.
+
+        The first time compiles and loads kernels, which must not happen in a recording.
+        """
+        shapes = name, *((a.shape, a.dtype.name) for a in arrays)
+        if shapes not in self.seen:
+            self.seen.add(shapes)
+            for t in steps:
+                step(product, t)
+            return
+        key = shapes, *(a.data.ptr for a in arrays)
+        if key not in self.graphs:
+            self.graphs[key] = record(step, steps)
+            for old in list(self.graphs)[: -self.KEPT]:
+                del self.graphs[old]
+        self.graphs[key].launch()
+
+
+def repeat(
+    name: str, step: LoopStep, steps: Iterable[int], workspace: Workspace, *arrays: Array
+) -> None:
+    """Call step(multiply, t) for every t, or launch a graph of what that would launch.
+
+    Parameters
+    ----------
+    name : of the loop
+    step : makes launches and products of views of ``arrays``, and asks for no memory
+    steps : the values of t, in order
+    workspace : one with a ``repeat`` of its own for graphs, as `GraphWorkspace`
+    arrays : all that the loop reads and writes
+    """
+    if hasattr(workspace, "repeat"):
+        workspace.repeat(name, step, steps, arrays)
+        return
+    for t in steps:
+        step(matmul_into, t)
+
+
+def use_graphs(model: Module, on: bool = True) -> None:
+    """Let the loops of a model's recurrent layers be recorded and repeated as CUDA graphs.
+
+    From the second call with the same sizes on, a time loop is one launch. What a run makes
+    before and after its loop stays as it is. On the processor nothing changes, nor for
+    cells that have no kernel: `ZoneoutLSTM` and `ResetFirstGRU`.
+
+    Parameters
+    ----------
+    model : a layer or a model of this package
+    on : False goes back to a launch and a product for each step
+    """
+    for layer in model.layers.values():
+        if hasattr(layer, "runs"):
+            layer.workspace_type = GraphWorkspace if on else Workspace
+            layer._workspaces = [layer.workspace_type() for _ in layer.runs]
+
+
 def fused_lstm_forward(
     x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
     workspace: Workspace | None = None, *, options: tuple[str, ...] = (),
-    scale: tuple[float, ...] = LSTM_SCALE, peepholes: State = (),
+    peepholes: State = (),
 ) -> tuple[Array, State, LSTMCache]:
     """Run `recurrence.lstm_forward` with a step that is one launch.
 
     Parameters
     ----------
-    x, state, weight_ih, weight_hh, bias, workspace, scale : as there
+    x, state, weight_ih, weight_hh, bias, workspace : as there
     options : as in `compiled`, for variants
     peepholes : nothing, or one contiguous array (3, H)
     """
-    H, B = weight_hh.shape[1], x.shape[1]
-    launch = launcher("lstm_forward", get_array_module(x).empty((H, B), x.dtype), options)
+    workspace = workspace or Workspace()
+    take, (T, B, I), (rows, H) = workspace.take, x.shape, weight_hh.shape
+    z, c = take("gates", (T, rows, B), x), take("c", (T + 1, H, B), x)
+    stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (rows, H + I + 1), x))
+    gates, tanh_c, c[0] = z.reshape(T, -1, H, B), take("tanh_c", (T, H, B), x), state[1].T
+    cache = LSTMCache(stacked, gates, c, tanh_c)
+    launch = launcher("lstm_forward", c[0], options)
 
-    def step(z: Array, c_prev: Array, h: Array, c: Array, tanh_c: Array, _: Array) -> None:
-        launch(z, c_prev, *peepholes, h, c, tanh_c)
+    def step(multiply: Multiply, t: int) -> None:
+        multiply(packed, stacked[t], z[t])
+        launch(gates[t], c[t], *peepholes, cache.h[t + 1], c[t + 1], tanh_c[t])
 
-    weights = weight_ih, weight_hh, bias
-    return lstm_forward(x, state, *weights, workspace, step=step, scale=scale)
+    repeat("forward", step, range(T), workspace, packed, *cache, *peepholes)
+    return features_first(cache.h[1:]), (cache.h[-1].T.copy(), c[-1].T.copy()), cache
+
+
+def from_above(
+    dy: Array, dstate: State, workspace: Workspace
+) -> tuple[Array, tuple[Array, ...]]:
+    """Copy gradients into a workspace, features first: dy (T, H, B), of states (H, B).
+
+    Where they lie is then the same at every call, as a graph needs it.
+    """
+    T, B, H = dy.shape
+    dstates = tuple(workspace.take(f"d{k}", (H, B), dy) for k in range(len(dstate)))
+    for d, given in zip(dstates, dstate):
+        d[...] = given.T
+    return features_first(dy, workspace.take("dy", (T, H, B), dy)), dstates
 
 
 def fused_lstm_backward(
@@ -241,19 +408,23 @@ def fused_lstm_backward(
     """
     xp, workspace = get_array_module(dy), workspace or Workspace()
     stacked, gates, c, tanh_c = cache
-    dy = features_first(dy, workspace.take("dy", tanh_c.shape, dy))
+    dy, (dh, dc) = from_above(dy, dstate, workspace)
     dz = workspace.take("dz", gates.shape, dy)
-    rows, (dh, dc) = dz.reshape(len(dz), -1, dz.shape[-1]), (s.T.copy() for s in dstate)
     launch = launcher("lstm_backward", dh, options)
-    for t in reversed(range(len(dz))):
+    rows = dz.reshape(len(dz), -1, dz.shape[-1])
+
+    def step(multiply: Multiply, t: int) -> None:
         launch(dy[t], dh, gates[t], c[t], tanh_c[t], *peepholes, dc, dz[t])
-        xp.matmul(weight_hh.T, rows[t], out=dh)
+        multiply(weight_hh.T, rows[t], dh)
+
+    arrays = dy, dh, *cache[1:], dc, dz, weight_hh, *peepholes
+    repeat("backward", step, reversed(range(len(dz))), workspace, *arrays)
     sums = WeightSums(stacked, weight_ih, workspace)
     sums.add(slice(0, len(dz)), rows)
     seen = ((0, c[:-1]), (1, c[:-1]), (3, c[1:])) if peepholes else ()
     dpeepholes = [(dz[:, k] * cell).sum((0, 2)) for k, cell in seen]
     dweights = sums.gradients(len(dh)) + ((xp.stack(dpeepholes),) if peepholes else ())
-    return sums.dx, (dh.T, dc.T), dweights
+    return sums.dx, (dh.T.copy(), dc.T.copy()), dweights
 
 
 def fused_peephole_forward(
@@ -285,17 +456,21 @@ def fused_gru_forward(
     bias_hn: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, GRUCache]:
     """Run a GRU; arguments and results as in `recurrence.gru_forward`."""
-    xp, take = get_array_module(x), (workspace or Workspace()).take
-    (T, B, _), (rows, H) = x.shape, weight_hh.shape
-    z, product = take("gates", (T, rows, B), x), take("product", (rows, B), x)
+    xp, workspace = get_array_module(x), workspace or Workspace()
+    take, (T, B, _), (rows, H) = workspace.take, x.shape, weight_hh.shape
+    z, back = take("gates", (T, rows, B), x), take("back", (rows, B), x)
     zh_n, h = take("zh_n", (T, H, B), x), take("h", (T + 1, H, B), x)
     gates, bias_hn = z.reshape(T, 3, H, B), xp.ascontiguousarray(bias_hn)
     h[0] = state[0].T
     project(x, weight_ih, bias, z)
     launch = launcher("gru_forward", h[0])
-    for t in range(T):
-        xp.matmul(weight_hh, h[t], out=product)
-        launch(gates[t], product, bias_hn, h[t], zh_n[t], h[t + 1])
+
+    def step(multiply: Multiply, t: int) -> None:
+        multiply(weight_hh, h[t], back)
+        launch(gates[t], back, bias_hn, h[t], zh_n[t], h[t + 1])
+
+    arrays = weight_hh, h, back, gates, bias_hn, zh_n
+    repeat("forward", step, range(T), workspace, *arrays)
     return features_first(h[1:]), (h[-1].T.copy(),), GRUCache(x, gates, zh_n, h)
 
 
@@ -304,20 +479,45 @@ def fused_gru_backward(
     bias: Array, bias_hn: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Go back through a GRU; arguments and results as in `recurrence.gru_backward`."""
-    xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, zh_n, h = cache
-    (T, H, B), dh = zh_n.shape, dstate[0].T.copy()
-    dy, dz = features_first(dy, take("dy", zh_n.shape, dy)), take("dz", (T, 4, H, B), dy)
-    rows, product = dz.reshape(T, 4 * H, B), xp.zeros_like(dh)
-    launch = launcher("gru_backward", dh)
-    for t in reversed(range(T)):
-        launch(dy[t], product, gates[t], zh_n[t], h[t], dh, dz[t])
-        xp.matmul(weight_hh.T, rows[t, H:], out=product)
-    dh += product
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    take, (x, gates, zh_n, h), (T, H, B) = workspace.take, cache, cache.zh_n.shape
+    (dy, (dh,)), back = from_above(dy, dstate, workspace), take("dback", (H, B), dy)
+    dz, back[...] = take("dz", (T, 4, H, B), dy), 0.0
+    rows, launch = dz.reshape(T, 4 * H, B), launcher("gru_backward", dh)
+
+    def step(multiply: Multiply, t: int) -> None:
+        launch(dy[t], back, gates[t], zh_n[t], h[t], dh, dz[t])
+        multiply(weight_hh.T, rows[t, H:], back)
+
+    arrays = dy, back, gates, zh_n, h, dh, dz, weight_hh
+    repeat("backward", step, reversed(range(T)), workspace, *arrays)
+    dh += back
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
     dx, (*dinput, dweight_hh, dbias_hn) = gru_sums(dz, x, h[:-1], n_first, take)
     dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
-    return dx, (dh.T,), (dweight_ih, dweight_hh, dbias, dbias_hn)
+    return dx, (dh.T.copy(),), (dweight_ih, dweight_hh, dbias, dbias_hn)
+
+
+def fused_rnn_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None, *, squash: Step = tanh_into,
+) -> tuple[Array, State, RNNCache]:
+    """Run a plain RNN, as in `recurrence.rnn_forward`, by a loop that can be recorded.
+
+    There is nothing to fuse: a step is one product and one call already.
+    """
+    workspace = workspace or Workspace()
+    take, (T, B, I), H = workspace.take, x.shape, len(weight_hh)
+    stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
+    packed = pack(weight_ih, weight_hh, bias, take("packed", (H, H + I + 1), x))
+    z, cache = take("z", (H, B), x), RNNCache(stacked, H)
+
+    def step(multiply: Multiply, t: int) -> None:
+        multiply(packed, stacked[t], z)
+        squash(z, cache.h[t + 1])
+
+    repeat("forward", step, range(T), workspace, packed, stacked, z)
+    return features_first(cache.h[1:]), (cache.h[-1].T.copy(),), cache
 
 
 def fused_rnn_backward(
@@ -325,20 +525,21 @@ def fused_rnn_backward(
     weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None, *,
     options: tuple[str, ...] = (),
 ) -> tuple[Array, State, State]:
-    """Go back through a plain RNN, as in `recurrence.rnn_backward`.
-
-    Forward there is nothing to fuse: a step is one product and one call already.
-    """
-    xp, workspace, h = get_array_module(dy), workspace or Workspace(), cache.h
-    dy = features_first(dy, workspace.take("dy", h[1:].shape, dy))
-    dz, dh = workspace.take("dz", dy.shape, dy), dstate[0].T.copy()
+    """Go back through a plain RNN, as in `recurrence.rnn_backward`."""
+    workspace, h = workspace or Workspace(), cache.h
+    dy, (dh,) = from_above(dy, dstate, workspace)
     launch = launcher("rnn_backward", dh, options)
-    for t in reversed(range(len(dz))):
+    dz = workspace.take("dz", dy.shape, dy)
+
+    def step(multiply: Multiply, t: int) -> None:
         launch(dy[t], dh, h[t + 1], dz[t])
-        xp.matmul(weight_hh.T, dz[t], out=dh)
+        multiply(weight_hh.T, dz[t], dh)
+
+    arrays = dy, dh, cache.stacked, dz, weight_hh
+    repeat("backward", step, reversed(range(len(dz))), workspace, *arrays)
     sums = WeightSums(cache.stacked, weight_ih, workspace)
     sums.add(slice(0, len(dz)), dz)
-    return sums.dx, (dh.T,), sums.gradients(len(dh))
+    return sums.dx, (dh.T.copy(),), sums.gradients(len(dh))
 
 
 # What `stack.for_device` puts in the place of a run's function on a GPU.
@@ -347,12 +548,12 @@ FUSED: dict[Callable[..., Any], Callable[..., Any]] = {
     lstm_backward: fused_lstm_backward,
     peephole_forward: fused_peephole_forward,
     peephole_backward: fused_peephole_backward,
-    CoupledLSTM.run: partial(
-        fused_lstm_forward, options=("COUPLED",), scale=COUPLED_SCALE
-    ),
+    CoupledLSTM.run: partial(fused_lstm_forward, options=("COUPLED",)),
     CoupledLSTM.run_backward: partial(fused_lstm_backward, options=("COUPLED",)),
     gru_forward: fused_gru_forward,
     gru_backward: fused_gru_backward,
+    rnn_forward: fused_rnn_forward,
     rnn_backward: fused_rnn_backward,
+    ReluRNN.run: partial(fused_rnn_forward, squash=relu_into),
     ReluRNN.run_backward: partial(fused_rnn_backward, options=("RELU",)),
 }

@@ -6,7 +6,14 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .backend import Array, device_of, get_array_module, resolve_device, to_device
+from .backend import (
+    Array,
+    device_of,
+    explain_memory,
+    get_array_module,
+    resolve_device,
+    to_device,
+)
 from .checks import (
     check_floats,
     check_fraction,
@@ -263,12 +270,13 @@ class RunStates(RunWeights):
     state_names: ClassVar[tuple[str, ...]]
     trace_type: ClassVar[Any]
     from_end: ClassVar[bool] = False  # whether the first direction reads from the end
+    workspace_type: type[Workspace] = Workspace  # that of each run; see kernels.use_graphs
     batch_first: bool
 
     def forget(self) -> None:
         """Drop all that `Layer.forget` drops, and every run's arrays."""
         super().forget()
-        self._workspaces = [Workspace() for _ in self.runs]
+        self._workspaces = [self.workspace_type() for _ in self.runs]
 
     def reset_state(self) -> None:
         """Let the next call of a stateful layer start from zeros."""
@@ -322,8 +330,7 @@ class Recurrent(RunStates):
 
     Parameters
     ----------
-    input_size, hidden_size : I and H
-    num_layers, bidirectional, bias : as in `RunWeights`
+    input_size, hidden_size, num_layers, bidirectional, bias : as in `RunWeights`
     batch_first : take and return (B, T, features)
     dropout : probability of `Dropout` between layers, in training
     stateful : carry the state from call to call, without its gradient; see `reset_state`
@@ -352,6 +359,7 @@ class Recurrent(RunStates):
         self.dropout = check_fraction(self.name, "dropout", dropout)
         self._between = [Dropout(dropout, rng=rng) for _ in range(num_layers - 1)]
 
+    @explain_memory
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
         """Run over x from a state, None for zeros, to each length, None for all steps."""
         x = self.sequence("x", x, None, None, self.input_size)
@@ -365,6 +373,7 @@ class Recurrent(RunStates):
         self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state
 
+    @explain_memory
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         caches, lengths = self.kept()

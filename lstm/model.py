@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, get_array_module
+from .backend import Array, explain_memory, get_array_module
 from .layers import LSTM, Layer, Linear, Output, Recurrent, Seed
 from .stack import past_end
 
@@ -109,6 +109,7 @@ class Sequential(Model):
         states = split_states(type(self).__name__, argument, state, self._recurrent)
         return dict(zip(self._recurrent, states))
 
+    @explain_memory
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
         """Return what the last layer makes of x, and the state after it."""
         states = self.split("state", state)
@@ -119,6 +120,7 @@ class Sequential(Model):
                 x = layer(x)
         return x, join_states(list(states.values()))
 
+    @explain_memory
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         states = self.split("dstate", dstate)
@@ -221,6 +223,7 @@ class Classifier(Model):
         self.linear = readout_of(recurrent, classes, rng)
         self.layers = {"recurrent": self.recurrent, "linear": self.linear}
 
+    @explain_memory
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
         """Return the logits (B, K) of x (T, B, I), and the state after it."""
         y, state = self.recurrent(x, state, lengths)
@@ -233,6 +236,7 @@ class Classifier(Model):
         pooled = (y.reshape(T, B, D, -1) * self._weights).sum(0)
         return self.linear(pooled.reshape(1, B, -1))[0], state
 
+    @explain_memory
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of the logits and the last state."""
         dpooled = self.linear.backward(dy[None])

@@ -14,6 +14,17 @@ from .checks import check_arrays, check_count, check_fraction, check_positive, c
 Params = Mapping[str, Array]
 
 
+def ask_for_memory(params: Params) -> None:
+    """Raise a MemoryError if the largest parameter's update would find no room.
+
+    An update needs at most three arrays of its parameter's size at a time besides its
+    state. CuPy keeps what is given back here for those who ask next.
+    """
+    largest = max(params.values(), key=lambda p: p.size, default=np.empty(0))
+    spare = [get_array_module(largest).empty_like(largest) for _ in range(3)]
+    del spare
+
+
 class Optimizer:
     """What all optimizers share: the parameters they change in place, and their state.
 
@@ -46,6 +57,7 @@ class Optimizer:
     def step(self, grads: Params) -> None:
         """Change every parameter in place, by ``model.grads``."""
         check_arrays(f"{type(self).__name__}.step", grads, self.params)
+        ask_for_memory(self.params)
         self.steps += 1
         for name, gradient in grads.items():
             self.update(name, gradient)

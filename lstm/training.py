@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Module, get_array_module
+from .backend import Array, Module, explain_memory, get_array_module
 from .checks import check_lengths, check_size
 from .data import batches
 from .losses import mean_squared_error
@@ -146,6 +146,7 @@ def clip(
     return None if clip_norm is None else float(clip_grad_norm(grads, clip_norm))
 
 
+@explain_memory
 def train_step(
     model: Module, x: Array, y: Array, state: Any, optimizer: Optimizer,
     loss: Loss = mean_squared_error, clip_norm: float | None = None,
@@ -156,8 +157,7 @@ def train_step(
     Parameters
     ----------
     model, optimizer : the optimizer was made with ``model.params``
-    x, y : (T, B, I) and targets for the loss
-    state : of the model before x; None for zeros
+    x, y, state : (T, B, I), targets for the loss, and the state before x; None for zeros
     loss : returns the loss and its gradient
     clip_norm, clip_value : as in `clip`
     lengths : (B,) where the sequences end; None for all steps
@@ -166,12 +166,12 @@ def train_step(
     -------
     loss : before the update
     norm : of the gradients before clipping, None without clip_norm
-    state : after x. It is made of plain arrays, so no gradient flows back through it.
+    state : after x, in plain arrays: no gradient flows back through it
 
     Raises
     ------
-    FloatingPointError
-        If the loss or a gradient is not finite; the parameters are left as they were.
+    FloatingPointError, MemoryError
+        If loss or gradients are not finite, or memory ends; parameters stay as they were.
     """
     prediction, state = model(x, state, lengths)
     scalar, dy = loss_to_ends(loss, prediction, y, lengths)

@@ -11,11 +11,13 @@ import inspect
 import re
 import types
 from contextlib import contextmanager
+from functools import partial
 
 import cupy as real
 import numpy as np
 import pytest
 
+import capture
 import shim
 
 BINARY = "add sub mul truediv floordiv mod pow matmul lt le gt ge eq ne and or".split()
@@ -40,6 +42,7 @@ class Counts:
 def count(name):
     """Count a request to the device by the name of what it asks for."""
     if name in PRODUCTS:
+        capture.refuse_library()
         Counts.products += 1
     elif name not in VIEWS:
         Counts.launches += 1
@@ -83,9 +86,14 @@ def lift(value):
 
 def compute(function, arguments, options):
     count(function.__name__)
-    result = function(*lower(arguments), **{k: lower(v) for k, v in options.items()})
+    run = partial(function, *lower(arguments), **{k: lower(v) for k, v in options.items()})
     out = options.get("out")
-    return out if out is not None else lift(result)
+    if out is not None:
+        capture.submit(run)
+        return out
+    if function.__name__ not in VIEWS - {"empty", "empty_like"}:
+        capture.refuse("requests for memory")
+    return lift(run())
 
 
 class ndarray:
@@ -95,11 +103,14 @@ class ndarray:
 
     def __init__(self, host):
         self._host = host
+        capture.hand_out(host)
 
     shape = property(lambda self: self._host.shape)
     dtype = property(lambda self: self._host.dtype)
     ndim = property(lambda self: self._host.ndim)
     size = property(lambda self: self._host.size)
+    flags = property(lambda self: self._host.flags)
+    data = property(lambda self: types.SimpleNamespace(ptr=self._host.ctypes.data))
     T = property(lambda self: lift(self._host.T))
 
     def __len__(self):
@@ -116,7 +127,7 @@ class ndarray:
 
     def __setitem__(self, key, value):
         count("copy")
-        self._host[lower(key)] = lower(value)
+        capture.submit(partial(self._host.__setitem__, lower(key), lower(value)))
 
     def __neg__(self):
         count("negative")
@@ -134,6 +145,7 @@ class ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def _read(self, kind):
+        capture.refuse("synchronous API calls")
         Counts.syncs += 1
         return kind(self._host)
 
@@ -147,6 +159,7 @@ class ndarray:
         return self._read(bool)
 
     def get(self):
+        capture.refuse("synchronous API calls")
         Counts.syncs += 1
         Counts.downloads += 1
         return self._host.copy()
@@ -169,7 +182,7 @@ def _install():
     def in_place(name):
         def call(self, other):
             count(name)
-            getattr(self._host, name)(lower(other))
+            capture.submit(partial(getattr(self._host, name), lower(other)))
             return self
 
         return call
@@ -193,6 +206,7 @@ _install()
 def _asarray(a, dtype=None):
     if isinstance(a, ndarray):
         return a if dtype in (None, a.dtype) else ndarray(a._host.astype(dtype))
+    capture.refuse("H2D transfers")
     Counts.uploads += 1
     return ndarray(np.array(a, dtype=dtype))
 
@@ -206,7 +220,7 @@ class RawKernel:
     def __call__(self, *arguments, **options):
         bind(real.RawKernel.__call__, (self, *arguments), options)
         Counts.launches += 1
-        self.run(*arguments[:2], lower(arguments[2]))
+        capture.submit(partial(self.run, *arguments[:2], lower(arguments[2])))
 
 
 class RawModule:
@@ -227,16 +241,22 @@ class StrictCuPy(types.ModuleType):
     """The module: any name of the real one, computed by NumPy's function of that name."""
 
     ndarray = ndarray
+    __version__ = real.__version__
     cuda = types.SimpleNamespace(
+        Stream=capture.Stream,
         runtime=types.SimpleNamespace(
-            getDeviceCount=lambda: 1, CUDARuntimeError=real.cuda.runtime.CUDARuntimeError
-        )
+            getDeviceCount=lambda: 1, CUDARuntimeError=real.cuda.runtime.CUDARuntimeError,
+            driverGetVersion=lambda: 12040, runtimeGetVersion=lambda: 12090,
+            getDeviceProperties=lambda device: capture.PROPERTIES,
+        ),
     )
 
     def __init__(self):
         super().__init__("cupy")
 
     def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
         target = getattr(real, name)  # AttributeError where CuPy has no such name
         if name in ("asarray", "RawModule"):
             return {"asarray": _asarray, "RawModule": RawModule}[name]

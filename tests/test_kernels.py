@@ -30,9 +30,10 @@ def kernel(name, dtype, options=(), source=kernels.SOURCE):
     defined = (f"-DREAL={kernels.REALS[dtype]}", *(f"-D{option}" for option in options))
     made = shim.Kernel(source, name, defined)
 
-    def launch(*arrays, threads=kernels.THREADS):
+    def launch(*arrays, threads=kernels.THREADS, numbers=()):
         H, B = arrays[-1].shape[-2:]
-        made((H * B // threads + 1,), (threads,), (*arrays, np.int64(H), np.int64(B)))
+        sizes = map(np.int64, (*numbers, H, B))
+        made((H * B // threads + 1,), (threads,), (*arrays, *sizes))
 
     return launch
 
@@ -109,8 +110,21 @@ def rnn_case(size, dtype, options, source=kernels.SOURCE):
     return [dz], [slope * (dy + dh)]
 
 
+def product_case(size, dtype, options, source=kernels.SOURCE):
+    """Return what the product gives, of a matrix and of a transposed one, and what NumPy gives."""
+    (H, B), terms = size, 6
+    rng = np.random.default_rng(H)
+    a, x = (rng.normal(size=shape).astype(dtype) for shape in ((H, terms), (terms, B)))
+    ours = list(np.zeros((2, H, B), dtype))
+    times = kernel("product", dtype, options, source)
+    strides = (terms, 1), (1, H)
+    for given, (down, across), out in zip((a, a.T.copy()), strides, ours):
+        times(given, x, out, numbers=(terms, down, across))
+    return ours, [a @ x] * 2
+
+
 CASES = [(lstm_case, options) for options in VARIANTS]
-CASES += [(gru_case, ()), (rnn_case, ()), (rnn_case, ("RELU",))]
+CASES += [(gru_case, ()), (rnn_case, ()), (rnn_case, ("RELU",)), (product_case, ())]
 
 
 @needs_compiler
@@ -153,6 +167,10 @@ FAULTS = {
         "d * (1 - f) * (1 - g * g)", "d * f * (1 - g * g)", lstm_case, ("COUPLED",), "Not equal"),
     "the GRU's carried part dropped": (
         "dh[k] = d * update;", "dh[k] = d;", gru_case, (), "Not equal"),
+    "a product of the wrong column": (
+        "*column = x + k % B", "*column = x + k / B", product_case, (), "Not equal"),
+    "a product that stops early": (
+        "m < terms", "m + 1 < terms", product_case, (), "Not equal"),
     "double in float": (
         "return REAL(0.5) * tanh(REAL(0.5) * x)", "return 0.5 * tanh(REAL(0.5) * x)", rnn_case, (),
         "error: conversion"),
@@ -277,7 +295,7 @@ def gpu_code(nvrtc, source, options):
 @pytest.mark.parametrize("standard", ["c++11", "c++17"])  # the defaults of CuPy 13 and 14
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_source_compiles_without_a_warning(nvrtc, architecture, standard):
-    names = "lstm_forward lstm_backward gru_forward gru_backward rnn_backward".split()
+    names = "lstm_forward lstm_backward gru_forward gru_backward rnn_backward product".split()
     for real in kernels.REALS.values():
         for options in OPTIONS:
             defined = [f"-DREAL={real}", *(f"-D{name}" for name in options)]

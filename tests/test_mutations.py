@@ -20,7 +20,8 @@ SUITES = {
                  "diagnostics", "gradcheck", "memory", "numerical", "parallel", "tasks")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
 if sys.platform != "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
-    SUITES["kernels.py"] = ["test_kernel_layers.py"]  # faults in CUDA C stand in test_kernels.py
+    SUITES["kernels.py"] = ["test_kernel_layers.py", "test_graphs.py"]  # CUDA C: in test_kernels.py
+    SUITES["backend.py"] = ["test_gpu_errors.py"]
 
 FAULTS = {
     "gates swapped forward": ("gates.py", "i, f, g, o = activate(z, scale)", "f, i, g, o = activate(z, scale)"),
@@ -273,8 +274,8 @@ FAULTS = {
         "stepfacts.py", "// layer.hidden_size == k)", "// layer.hidden_size == (k + 1) % layer.blocks)"),
     "a first step that is not the first": ("stepfacts.py", "    trial.optimizer.steps = 0\n", ""),
     "a peephole's gradient from the old cell": ("kernels.py", "(3, c[1:])) if peepholes", "(3, c[:-1])) if peepholes"),
-    "a GRU's first state without the recurrent road": ("kernels.py", "    dh += product\n", ""),
-    "a GRU's product that sees the input's block": ("kernels.py", "rows[t, H:], out=product", "rows[t, : 3 * H], out=product"),
+    "a GRU's first state without the recurrent road": ("kernels.py", "    dh += back\n", ""),
+    "a GRU's product that sees the input's block": ("kernels.py", "rows[t, H:], back)", "rows[t, : 3 * H], back)"),
     "a coupled cell sent back as a plain one": (
         "kernels.py", "partial(fused_lstm_backward, options=(\"COUPLED\",))", "fused_lstm_backward"),
     "a ReLU sent back as a tanh": (
@@ -290,6 +291,13 @@ FAULTS = {
         "parallel.py", "mine = sequences[comm.rank :: comm.size]",
         "mine = np.array_split(sequences, comm.size)[comm.rank]"),
     "every rank with the generators of rank 0": ("parallel.py", "under(str(self.comm.rank), ", 'under("0", '),
+    "a graph used at another address": ("kernels.py", "key = shapes, *(a.data.ptr for a in arrays)", "key = shapes"),
+    "a state's gradient that the next pass overwrites": (
+        "kernels.py", "(dh.T.copy(), dc.T.copy()), dweights", "(dh.T, dc.T), dweights"),
+    "a recording that holds the library's product": ("kernels.py", "step(product, t)\n        finally", "step(matmul_into, t)\n        finally"),
+    "a state half carried on after a lack of memory": ("backend.py", "                layer.state = state\n", ""),
+    "memory held by an error": ("backend.py", "from error.with_traceback(None)", "from error"),
+    "a driver of another version taken for none": ("backend.py", "if driver == 0 or", "if driver < built or"),
     "a checkpoint of another model accepted": ("checkpoints.py", '    check_arrays("the training", given, present)\n', ""),
 }  # fmt: skip
 
@@ -300,7 +308,7 @@ def run_suite(tmp_path, fault=None):
     suite = SUITE + [test for own in SUITES.values() for test in own]
     if fault is not None:
         file, right, wrong = fault
-        if file == "kernels.py" and file not in SUITES:
+        if file in ("kernels.py", "backend.py") and file not in SUITES:
             pytest.skip("the stand-in for CuPy does not run here")
         own = f"test_{file}"  # first, since the first failure ends the run
         suite = SUITES.get(file, sorted(SUITE, key=lambda name: name != own))
