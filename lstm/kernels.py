@@ -22,10 +22,12 @@ from .recurrence import (
     State,
     WeightSums,
     Workspace,
+    add_up,
     features_first,
     gru_backward,
     gru_forward,
     gru_sums,
+    last_blocks_first,
     lstm_backward,
     lstm_forward,
     project,
@@ -168,6 +170,7 @@ extern "C" __global__ void rnn_backward(
 SOURCE = COMMON + LSTM_FORWARD + LSTM_BACKWARD + GRU_FORWARD + GRU_BACKWARD + RNN_BACKWARD
 REALS = {"float32": "float", "float64": "double"}
 THREADS = 128  # in a block: four warps
+TOGETHER = 100  # steps whose gradients are summed at once: many, as each sum is launches
 
 
 @cache
@@ -236,24 +239,26 @@ def fused_lstm_backward(
 ) -> tuple[Array, State, State]:
     """Go back through `fused_lstm_forward`; all else as in `recurrence.lstm_backward`.
 
-    Every step writes its dz to memory of its own, which is then read by one product for
-    all inputs and one for all weights. With peepholes their gradient comes last.
+    Every step of a block of `TOGETHER` writes its dz to memory of its own, which is then
+    read by one product for all inputs and one for all weights. With peepholes their
+    gradient comes last.
     """
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    stacked, gates, c, tanh_c = cache
-    dy = features_first(dy, workspace.take("dy", tanh_c.shape, dy))
-    dz = workspace.take("dz", gates.shape, dy)
-    rows, (dh, dc) = dz.reshape(len(dz), -1, dz.shape[-1]), (s.T.copy() for s in dstate)
+    sums, (dh, dc) = WeightSums(dy, weight_ih, workspace), (s.T.copy() for s in dstate)
+    dpeepholes = [xp.zeros_like(p) for p in peepholes]
     launch = launcher("lstm_backward", dh, options)
-    for t in reversed(range(len(dz))):
-        launch(dy[t], dh, gates[t], c[t], tanh_c[t], *peepholes, dc, dz[t])
-        xp.matmul(weight_hh.T, rows[t], out=dh)
-    sums = WeightSums(stacked, weight_ih, workspace)
-    sums.add(slice(0, len(dz)), rows)
-    seen = ((0, c[:-1]), (1, c[:-1]), (3, c[1:])) if peepholes else ()
-    dpeepholes = [(dz[:, k] * cell).sum((0, 2)) for k, cell in seen]
-    dweights = sums.gradients(len(dh)) + ((xp.stack(dpeepholes),) if peepholes else ())
-    return sums.dx, (dh.T, dc.T), dweights
+    for steps, (stacked, gates, c, tanh_c) in last_blocks_first(cache, len(dy), TOGETHER):
+        dh_y = features_first(dy[steps], workspace.take("dy", tanh_c.shape, dy))
+        dz = workspace.take("dz", gates.shape, dy)
+        rows = dz.reshape(len(dz), -1, dz.shape[-1])
+        for t in reversed(range(len(dz))):
+            launch(dh_y[t], dh, gates[t], c[t], tanh_c[t], *peepholes, dc, dz[t])
+            xp.matmul(weight_hh.T, rows[t], out=dh)
+        sums.add(steps, rows, stacked[:-1])
+        for d in dpeepholes:
+            seen = (dz[:, 0] * c[:-1], dz[:, 1] * c[:-1], dz[:, 3] * c[1:])
+            d += xp.stack([a.sum((0, 2)) for a in seen])
+    return sums.dx, (dh.T, dc.T), (*sums.gradients(len(dh)), *dpeepholes)
 
 
 def fused_peephole_forward(
@@ -305,19 +310,22 @@ def fused_gru_backward(
 ) -> tuple[Array, State, State]:
     """Go back through a GRU; arguments and results as in `recurrence.gru_backward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, zh_n, h = cache
-    (T, H, B), dh = zh_n.shape, dstate[0].T.copy()
-    dy, dz = features_first(dy, take("dy", zh_n.shape, dy)), take("dz", (T, 4, H, B), dy)
-    rows, product = dz.reshape(T, 4 * H, B), xp.zeros_like(dh)
-    launch = launcher("gru_backward", dh)
-    for t in reversed(range(T)):
-        launch(dy[t], product, gates[t], zh_n[t], h[t], dh, dz[t])
-        xp.matmul(weight_hh.T, rows[t, H:], out=product)
-    dh += product
+    (T, B, H), I, dh, sums = dy.shape, weight_ih.shape[1], dstate[0].T.copy(), None
+    dx, product = xp.empty((T, B, I), dy.dtype), xp.zeros_like(dh)
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
-    dx, (*dinput, dweight_hh, dbias_hn) = gru_sums(dz, x, h[:-1], n_first, take)
-    dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
-    return dx, (dh.T,), (dweight_ih, dweight_hh, dbias, dbias_hn)
+    launch = launcher("gru_backward", dh)
+    for steps, (x, gates, zh_n, h) in last_blocks_first(cache, T, TOGETHER):
+        dh_y = features_first(dy[steps], take("dy", zh_n.shape, dy))
+        dz = take("dz", (len(x), 4, H, B), dy)
+        for t in reversed(range(len(x))):
+            launch(dh_y[t], product, gates[t], zh_n[t], h[t], dh, dz[t])
+            xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
+        dx[steps], parts = gru_sums(dz, x, h[:-1], n_first, take)
+        sums = add_up(sums, parts)
+    dh += product
+    dweight_ih, dbias, dweight_hh, dbias_hn = sums or ()
+    dinput = [xp.roll(d, -H, axis=0) for d in (dweight_ih, dbias)]
+    return dx, (dh.T,), (dinput[0], dweight_hh, dinput[1], dbias_hn)
 
 
 def fused_rnn_backward(
@@ -329,15 +337,16 @@ def fused_rnn_backward(
 
     Forward there is nothing to fuse: a step is one product and one call already.
     """
-    xp, workspace, h = get_array_module(dy), workspace or Workspace(), cache.h
-    dy = features_first(dy, workspace.take("dy", h[1:].shape, dy))
-    dz, dh = workspace.take("dz", dy.shape, dy), dstate[0].T.copy()
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    dh, sums = dstate[0].T.copy(), WeightSums(dy, weight_ih, workspace)
     launch = launcher("rnn_backward", dh, options)
-    for t in reversed(range(len(dz))):
-        launch(dy[t], dh, h[t + 1], dz[t])
-        xp.matmul(weight_hh.T, dz[t], out=dh)
-    sums = WeightSums(cache.stacked, weight_ih, workspace)
-    sums.add(slice(0, len(dz)), dz)
+    for steps, (stacked, h) in last_blocks_first(cache, len(dy), TOGETHER):
+        dh_y = features_first(dy[steps], workspace.take("dy", h[1:].shape, dy))
+        dz = workspace.take("dz", dh_y.shape, dy)
+        for t in reversed(range(len(dz))):
+            launch(dh_y[t], dh, h[t + 1], dz[t])
+            xp.matmul(weight_hh.T, dz[t], out=dh)
+        sums.add(steps, dz, stacked[:-1])
     return sums.dx, (dh.T,), sums.gradients(len(dh))
 
 

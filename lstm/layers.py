@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from .checks import (
     check_tokens,
 )
 from .initializers import lecun_normal, lstm_bias
+from .recompute import sparse_forward, whole_cache
 from .recurrence import (
     State,
     Workspace,
@@ -27,7 +29,7 @@ from .recurrence import (
     rnn_backward,
     rnn_forward,
 )
-from .stack import Backward, Forward, reverse, stack_backward, stack_forward
+from .stack import Backward, Forward, reverse, run_forward, stack_backward, stack_forward
 
 Seed: TypeAlias = "int | np.random.Generator | None"
 Output: TypeAlias = tuple[Array, Any]  # a sequence, and a state or its gradient
@@ -255,6 +257,7 @@ class RunCaches(NamedTuple):
 
     runs: list[Any]  # one cache for each run
     lengths: Array | None  # (B,)
+    sizes: tuple[int, int]  # T and B
 
 
 class RunStates(RunWeights):
@@ -303,10 +306,11 @@ class RunStates(RunWeights):
         """Return copies of what happened in each run of the last forward pass.
 
         Each is a named tuple of arrays (T, B, H), in the order of time in either direction.
+        With ``recompute`` the pass is run again for them.
         """
-        caches, lengths = self.kept()
+        caches, lengths, _ = self.kept()
         return {
-            run: trace_of(cache, self.trace_type, "reverse" in run, lengths)
+            run: trace_of(whole_cache(cache), self.trace_type, "reverse" in run, lengths)
             for run, cache in zip(self.runs, caches)
         }
 
@@ -327,6 +331,8 @@ class Recurrent(RunStates):
     batch_first : take and return (B, T, features)
     dropout : probability of `Dropout` between layers, in training
     stateful : carry the state from call to call, without its gradient; see `reset_state`
+    recompute : k keeps the state of every k-th step alone and runs forward again on the
+        way back: less memory, the same results; None keeps what the way back needs
     rng, dtype, device : generator or seed of weights and dropout; as in `Layer`
 
     Notes
@@ -343,13 +349,15 @@ class Recurrent(RunStates):
     def __init__(
         self, input_size: int, hidden_size: int, *, num_layers: int = 1,
         bidirectional: bool = False, batch_first: bool = False, bias: bool = True,
-        dropout: float = 0.0, stateful: bool = False,
+        dropout: float = 0.0, stateful: bool = False, recompute: int | None = None,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
     ) -> None:
         sizes, rng = (input_size, hidden_size, num_layers), np.random.default_rng(rng)
         super().__init__(*sizes, bool(bidirectional), bool(bias), rng, dtype, device)
         self.batch_first, self.stateful = bool(batch_first), bool(stateful)
         self.dropout = check_fraction(self.name, "dropout", dropout)
+        k = recompute
+        self.recompute = None if k is None else check_size(self.name, "recompute", k)
         self._between = [Dropout(dropout, rng=rng) for _ in range(num_layers - 1)]
 
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
@@ -359,16 +367,25 @@ class Recurrent(RunStates):
         states = self.split(self.state if state is None else state, x)
         for dropout in self._between:
             dropout.training = self.training
+        run: Forward = run_forward
+        if self.recompute is not None:
+            x = x.copy()  # it is read again, and is the caller's
+            run = partial(
+                sparse_forward, every=self.recompute, rng=getattr(self, "rng", None)
+            )
         arguments = self.weights(), self.directions, self._between, lengths
-        y, states, caches = stack_forward(self.run, x, states, *arguments, self._workspaces)
-        self._cache, state = RunCaches(caches, lengths), self.join(states)
+        y, states, caches = stack_forward(
+            self.run, x, states, *arguments, self._workspaces, run
+        )
+        self._cache = RunCaches(caches, lengths, (x.shape[0], x.shape[1]))
+        state = self.join(states)
         self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state
 
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        caches, lengths = self.kept()
-        (T, _, B), D = caches[0].h[1:].shape, self.directions
+        caches, lengths, (T, B) = self.kept()
+        D = self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
         dx, dstates, dweights = stack_backward(
             self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,
