@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,12 +11,13 @@ from .checks import (
     check_floats,
     check_fraction,
     check_lengths,
+    check_optional_size,
     check_shape,
     check_size,
     check_tokens,
 )
 from .initializers import lecun_normal, lstm_bias
-from .recompute import sparse_forward, whole_cache
+from .recompute import for_memory, whole_cache
 from .recurrence import (
     State,
     Workspace,
@@ -29,7 +29,7 @@ from .recurrence import (
     rnn_backward,
     rnn_forward,
 )
-from .stack import Backward, Forward, reverse, run_forward, stack_backward, stack_forward
+from .stack import Backward, Forward, reverse, stack_backward, stack_forward
 
 Seed: TypeAlias = "int | np.random.Generator | None"
 Output: TypeAlias = tuple[Array, Any]  # a sequence, and a state or its gradient
@@ -257,7 +257,8 @@ class RunCaches(NamedTuple):
 
     runs: list[Any]  # one cache for each run
     lengths: Array | None  # (B,)
-    sizes: tuple[int, int]  # T and B
+    T: int
+    B: int
 
 
 class RunStates(RunWeights):
@@ -308,7 +309,7 @@ class RunStates(RunWeights):
         Each is a named tuple of arrays (T, B, H), in the order of time in either direction.
         With ``recompute`` the pass is run again for them.
         """
-        caches, lengths, _ = self.kept()
+        caches, lengths, *_ = self.kept()
         return {
             run: trace_of(whole_cache(cache), self.trace_type, "reverse" in run, lengths)
             for run, cache in zip(self.runs, caches)
@@ -326,13 +327,11 @@ class Recurrent(RunStates):
 
     Parameters
     ----------
-    input_size, hidden_size : I and H
-    num_layers, bidirectional, bias : as in `RunWeights`
+    input_size, hidden_size, num_layers, bidirectional, bias : as in `RunWeights`
     batch_first : take and return (B, T, features)
     dropout : probability of `Dropout` between layers, in training
     stateful : carry the state from call to call, without its gradient; see `reset_state`
-    recompute : k keeps the state of every k-th step alone and runs forward again on the
-        way back: less memory, the same results; None keeps what the way back needs
+    recompute : k keeps every k-th state alone, in less memory; see `recompute.SparseCache`
     rng, dtype, device : generator or seed of weights and dropout; as in `Layer`
 
     Notes
@@ -356,8 +355,7 @@ class Recurrent(RunStates):
         super().__init__(*sizes, bool(bidirectional), bool(bias), rng, dtype, device)
         self.batch_first, self.stateful = bool(batch_first), bool(stateful)
         self.dropout = check_fraction(self.name, "dropout", dropout)
-        k = recompute
-        self.recompute = None if k is None else check_size(self.name, "recompute", k)
+        self.recompute = check_optional_size(self.name, "recompute", recompute)
         self._between = [Dropout(dropout, rng=rng) for _ in range(num_layers - 1)]
 
     def __call__(self, x: Array, state: Any = None, lengths: Any = None) -> Output:
@@ -367,25 +365,16 @@ class Recurrent(RunStates):
         states = self.split(self.state if state is None else state, x)
         for dropout in self._between:
             dropout.training = self.training
-        run: Forward = run_forward
-        if self.recompute is not None:
-            x = x.copy()  # it is read again, and is the caller's
-            run = partial(
-                sparse_forward, every=self.recompute, rng=getattr(self, "rng", None)
-            )
-        arguments = self.weights(), self.directions, self._between, lengths
-        y, states, caches = stack_forward(
-            self.run, x, states, *arguments, self._workspaces, run
-        )
-        self._cache = RunCaches(caches, lengths, (x.shape[0], x.shape[1]))
-        state = self.join(states)
+        x, run = for_memory(x, self.recompute, getattr(self, "rng", None))
+        arguments = self.weights(), self.directions, self._between, lengths, self._workspaces
+        y, states, caches = stack_forward(self.run, x, states, *arguments, run)
+        self._cache, state = RunCaches(caches, lengths, *x.shape[:2]), self.join(states)
         self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state
 
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        caches, lengths, (T, B) = self.kept()
-        D = self.directions
+        (caches, lengths, T, B), D = self.kept(), self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
         dx, dstates, dweights = stack_backward(
             self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,

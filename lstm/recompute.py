@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, get_array_module
-from .recurrence import State, Workspace, part_of
+from .recurrence import BLOCK, State, Workspace, part_of
 from .stack import Forward, run_forward
 
 
@@ -33,17 +34,17 @@ def drawing_again(rng: np.random.Generator | None, drawn: Any) -> Iterator[None]
 
 
 class SparseCache:
-    """A cache that keeps the state before every k-th step, and makes the rest again.
+    """A cache of the state before every k-th step, which makes the rest again.
 
     What it returns for some steps is overwritten when it is asked for others.
 
     Parameters
     ----------
     forward : such as `lstm_forward`
-    x : (T, B, I), kept
-    weights, lengths : as `stack.run_forward` takes them; the weights are copied
+    x, weights, lengths : as `stack.run_forward` takes them; of the weights, copies are kept
     workspace : holds the steps that were made last
-    every : k
+    every : k, rounded up to whole blocks of `recurrence.BLOCK`, each of which the way back
+        must have in memory
     rng : the generator that ``forward`` draws from, None if it draws nothing
     """
 
@@ -53,7 +54,7 @@ class SparseCache:
     ) -> None:
         self.forward, self.x, self.lengths = forward, x, lengths
         self.weights = tuple(w.copy() for w in weights)  # optimizers change theirs in place
-        self.workspace, self.every, self.rng = workspace, every, rng
+        self.workspace, self.rng, self.every = workspace, rng, -(-every // BLOCK) * BLOCK
         self.states: list[State] = []
         self.draws: list[Any] = []
         self.made: Any = None
@@ -99,7 +100,7 @@ def sparse_forward(
     workspace: Workspace | None = None, *, every: int,
     rng: np.random.Generator | None = None,
 ) -> tuple[Array, State, SparseCache]:
-    """Run one direction of one layer, and keep the state before every k-th step alone.
+    """Run one direction of one layer, and keep the states of a `SparseCache` alone.
 
     Parameters
     ----------
@@ -120,9 +121,22 @@ def sparse_forward(
     cache = SparseCache(forward, x, weights, lengths, memory, every, rng)
     y = get_array_module(x).empty((*x.shape[:2], state[0].shape[1]), x.dtype)
     state = tuple(part.copy() for part in state)
-    for first in range(0, len(x), every):
-        y[first : first + every], state = cache.extend(state)
+    for first in range(0, len(x), cache.every):
+        y[first : first + cache.every], state = cache.extend(state)
     return y, state, cache
+
+
+def for_memory(
+    x: Array, every: int | None, rng: np.random.Generator | None
+) -> tuple[Array, Forward]:
+    """Return what a stack reads, and the function that takes each of its runs to the end.
+
+    For None that is x and `stack.run_forward`; for k a copy, which nobody else changes, and
+    `sparse_forward`, with arguments as there.
+    """
+    if every is None:
+        return x, run_forward
+    return x.copy(), partial(sparse_forward, every=every, rng=rng)
 
 
 def whole_cache(cache: Any) -> Any:
