@@ -366,8 +366,8 @@ class Recurrent(RunStates):
         for dropout in self._between:
             dropout.training = self.training
         x, run = for_memory(x, self.recompute, getattr(self, "rng", None))
-        arguments = self.weights(), self.directions, self._between, lengths, self._workspaces
-        y, states, caches = stack_forward(self.run, x, states, *arguments, run)
+        how = self.weights(), self.directions, self._between, lengths, self._workspaces, run
+        y, states, caches = stack_forward(self.run, x, states, *how)
         self._cache, state = RunCaches(caches, lengths, *x.shape[:2]), self.join(states)
         self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state

@@ -79,7 +79,7 @@ class SparseCache:
         return y, state
 
     def again(self, steps: slice, workspace: Workspace) -> Any:
-        """Run some steps again, from one before which a state is kept; return their cache."""
+        """Run some steps again, from one with a state before it; return their cache."""
         k = steps.start // self.every
         with drawing_again(self.rng, self.draws[k]):
             return self.run(steps, self.states[k], workspace)[2]
