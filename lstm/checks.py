@@ -25,6 +25,11 @@ def check_size(owner: str, name: str, value: Any) -> int:
     return int(value)
 
 
+def check_optional_size(owner: str, name: str, value: Any) -> int | None:
+    """Return None for None, else a size as `check_size` does."""
+    return None if value is None else check_size(owner, name, value)
+
+
 def check_count(owner: str, name: str, value: Any) -> int:
     """Return a count that is a whole number of at least 0.
 

@@ -74,8 +74,7 @@ class Reversed(Recurrent):
 
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        caches, lengths = self.kept()
-        T, _, B = caches[0].h[1:].shape
+        _, lengths, T, B = self.kept()
         self.sequence("dy", dy, T, B, self.hidden_size)
         dx, dstate = self.recurrent.backward(self.turned(dy, lengths), dstate)
         return self.turned(dx, lengths), dstate

@@ -23,10 +23,10 @@ CLASSES = (
 )  # fmt: skip
 # Those that torch.nn has too, ReluRNN as RNN(nonlinearity="relu").
 TORCH = ("LSTM", "GRU", "RNN", "ReluRNN", "Linear", "Dropout", "Embedding")
-# A layer's arguments are its attributes of these names, those that it has.
+# A layer's arguments are its attributes of these names, those that it has and are not None.
 OPTIONS = (
     "input_size", "hidden_size", "output_size", "num_embeddings", "embedding_size",
-    "num_layers", "batch_first", "bias", "dropout", "stateful",
+    "num_layers", "batch_first", "bias", "dropout", "stateful", "recompute",
     "forget_bias", "zoneout_h", "zoneout_c", "p",
 )  # fmt: skip
 
@@ -220,7 +220,8 @@ def configuration(model: Any) -> dict[str, Any]:
 
 def arguments_of(layer: Layer) -> dict[str, Any]:
     """Return the arguments of a layer's class that make another like it."""
-    found = {name: getattr(layer, name) for name in OPTIONS if hasattr(layer, name)}
+    found = {name: getattr(layer, name, None) for name in OPTIONS}
+    found = {name: value for name, value in found.items() if value is not None}
     if isinstance(layer, Recurrent):
         found["bidirectional"] = layer.directions == 2
     return found | ({"dtype": layer.dtype.name} if layer.params else {})

@@ -23,10 +23,12 @@ from .recurrence import (
     Step,
     WeightSums,
     Workspace,
+    add_up,
     features_first,
     gru_backward,
     gru_forward,
     gru_sums,
+    last_blocks_first,
     lstm_backward,
     lstm_forward,
     pack,
@@ -191,6 +193,7 @@ SOURCE = "".join([
 ])
 REALS = {"float32": "float", "float64": "double"}
 THREADS = 128  # in a block: four warps
+TOGETHER = 100  # steps whose gradients are summed at once: many, as each sum is launches
 
 
 @cache
@@ -279,10 +282,11 @@ class GraphWorkspace(Workspace):
     Attributes
     ----------
     seen : loops that ran once and may be recorded: names and shapes
-    graphs : the last `KEPT` graphs that were recorded, by name, shapes and addresses
+    graphs : the last `KEPT` graphs that were recorded, by name, shapes and addresses; a
+        pass of T steps uses one forward, and one backward for each `TOGETHER` steps
     """
 
-    KEPT = 8
+    KEPT = 32
 
     def __init__(self) -> None:
         super().__init__()
@@ -337,8 +341,8 @@ def repeat(
 def use_graphs(model: Module, on: bool = True) -> None:
     """Let the loops of a model's recurrent layers be recorded and repeated as CUDA graphs.
 
-    From the second call with the same sizes on, a time loop is one launch. What a run makes
-    before and after its loop stays as it is. On the processor nothing changes, nor for
+    From the second call with the same sizes on, a time loop is one launch, and backward one
+    for each `TOGETHER` steps. What a run makes before and after its loop stays as it is. On the processor nothing changes, nor for
     cells that have no kernel: `ZoneoutLSTM` and `ResetFirstGRU`.
 
     Parameters
@@ -382,18 +386,17 @@ def fused_lstm_forward(
     return features_first(cache.h[1:]), (cache.h[-1].T.copy(), c[-1].T.copy()), cache
 
 
-def from_above(
-    dy: Array, dstate: State, workspace: Workspace
-) -> tuple[Array, tuple[Array, ...]]:
-    """Copy gradients into a workspace, features first: dy (T, H, B), of states (H, B).
+def from_above(dstate: State, workspace: Workspace) -> State:
+    """Copy gradients of states (B, H) into a workspace, features first, (H, B).
 
     Where they lie is then the same at every call, as a graph needs it.
     """
-    T, B, H = dy.shape
-    dstates = tuple(workspace.take(f"d{k}", (H, B), dy) for k in range(len(dstate)))
+    dstates = tuple(
+        workspace.take(f"d{k}", d.shape[::-1], d) for k, d in enumerate(dstate)
+    )
     for d, given in zip(dstates, dstate):
         d[...] = given.T
-    return features_first(dy, workspace.take("dy", (T, H, B), dy)), dstates
+    return dstates
 
 
 def fused_lstm_backward(
@@ -403,28 +406,31 @@ def fused_lstm_backward(
 ) -> tuple[Array, State, State]:
     """Go back through `fused_lstm_forward`; all else as in `recurrence.lstm_backward`.
 
-    Every step writes its dz to memory of its own, which is then read by one product for
-    all inputs and one for all weights. With peepholes their gradient comes last.
+    Every step of a block of `TOGETHER` writes its dz to memory of its own, which is then
+    read by one product for all inputs and one for all weights. With peepholes their
+    gradient comes last.
     """
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    stacked, gates, c, tanh_c = cache
-    dy, (dh, dc) = from_above(dy, dstate, workspace)
-    dz = workspace.take("dz", gates.shape, dy)
+    sums, (dh, dc) = WeightSums(dy, weight_ih, workspace), from_above(dstate, workspace)
+    dpeepholes = [xp.zeros_like(p) for p in peepholes]
     launch = launcher("lstm_backward", dh, options)
-    rows = dz.reshape(len(dz), -1, dz.shape[-1])
 
-    def step(multiply: Multiply, t: int) -> None:
-        launch(dy[t], dh, gates[t], c[t], tanh_c[t], *peepholes, dc, dz[t])
-        multiply(weight_hh.T, rows[t], dh)
+    def step(dh_y: Array, part: LSTMCache, dz: Array, multiply: Multiply, t: int) -> None:
+        _, gates, c, tanh_c = part
+        launch(dh_y[t], dh, gates[t], c[t], tanh_c[t], *peepholes, dc, dz[t])
+        multiply(weight_hh.T, dz[t].reshape(-1, dz.shape[-1]), dh)
 
-    arrays = dy, dh, *cache[1:], dc, dz, weight_hh, *peepholes
-    repeat("backward", step, reversed(range(len(dz))), workspace, *arrays)
-    sums = WeightSums(stacked, weight_ih, workspace)
-    sums.add(slice(0, len(dz)), rows)
-    seen = ((0, c[:-1]), (1, c[:-1]), (3, c[1:])) if peepholes else ()
-    dpeepholes = [(dz[:, k] * cell).sum((0, 2)) for k, cell in seen]
-    dweights = sums.gradients(len(dh)) + ((xp.stack(dpeepholes),) if peepholes else ())
-    return sums.dx, (dh.T.copy(), dc.T.copy()), dweights
+    for steps, part in last_blocks_first(cache, len(dy), TOGETHER):
+        dh_y = features_first(dy[steps], workspace.take("dy", part.tanh_c.shape, dy))
+        dz, c = workspace.take("dz", part.gates.shape, dy), part.c
+        arrays = dh_y, dh, *part[1:], dc, dz, weight_hh, *peepholes
+        todo = reversed(range(len(dz)))
+        repeat("backward", partial(step, dh_y, part, dz), todo, workspace, *arrays)
+        sums.add(steps, dz.reshape(len(dz), -1, dz.shape[-1]), part.stacked[:-1])
+        for d in dpeepholes:
+            seen = (dz[:, 0] * c[:-1], dz[:, 1] * c[:-1], dz[:, 3] * c[1:])
+            d += xp.stack([a.sum((0, 2)) for a in seen])
+    return sums.dx, (dh.T.copy(), dc.T.copy()), (*sums.gradients(len(dh)), *dpeepholes)
 
 
 def fused_peephole_forward(
@@ -479,23 +485,29 @@ def fused_gru_backward(
     bias: Array, bias_hn: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
     """Go back through a GRU; arguments and results as in `recurrence.gru_backward`."""
-    xp, workspace = get_array_module(dy), workspace or Workspace()
-    take, (x, gates, zh_n, h), (T, H, B) = workspace.take, cache, cache.zh_n.shape
-    (dy, (dh,)), back = from_above(dy, dstate, workspace), take("dback", (H, B), dy)
-    dz, back[...] = take("dz", (T, 4, H, B), dy), 0.0
-    rows, launch = dz.reshape(T, 4 * H, B), launcher("gru_backward", dh)
-
-    def step(multiply: Multiply, t: int) -> None:
-        launch(dy[t], back, gates[t], zh_n[t], h[t], dh, dz[t])
-        multiply(weight_hh.T, rows[t, H:], back)
-
-    arrays = dy, back, gates, zh_n, h, dh, dz, weight_hh
-    repeat("backward", step, reversed(range(T)), workspace, *arrays)
-    dh += back
+    xp, workspace, (T, B, H) = get_array_module(dy), workspace or Workspace(), dy.shape
+    take, (dh,), sums = workspace.take, from_above(dstate, workspace), None
+    dx, back = xp.empty((T, B, weight_ih.shape[1]), dy.dtype), take("dback", (H, B), dy)
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
-    dx, (*dinput, dweight_hh, dbias_hn) = gru_sums(dz, x, h[:-1], n_first, take)
-    dweight_ih, dbias = (xp.roll(d, -H, axis=0) for d in dinput)
-    return dx, (dh.T.copy(),), (dweight_ih, dweight_hh, dbias, dbias_hn)
+    launch, back[...] = launcher("gru_backward", dh), 0.0
+
+    def step(dh_y: Array, part: GRUCache, dz: Array, multiply: Multiply, t: int) -> None:
+        _, gates, zh_n, h = part
+        launch(dh_y[t], back, gates[t], zh_n[t], h[t], dh, dz[t])
+        multiply(weight_hh.T, dz[t, 1:].reshape(3 * H, B), back)
+
+    for steps, part in last_blocks_first(cache, T, TOGETHER):
+        dh_y = features_first(dy[steps], take("dy", part.zh_n.shape, dy))
+        dz = take("dz", (len(dh_y), 4, H, B), dy)
+        arrays = dh_y, back, *part[1:], dh, dz, weight_hh
+        todo = reversed(range(len(dz)))
+        repeat("backward", partial(step, dh_y, part, dz), todo, workspace, *arrays)
+        dx[steps], parts = gru_sums(dz, part.x, part.h[:-1], n_first, take)
+        sums = add_up(sums, parts)
+    dh += back
+    dweight_ih, dbias, dweight_hh, dbias_hn = sums or ()
+    dinput = [xp.roll(d, -H, axis=0) for d in (dweight_ih, dbias)]
+    return dx, (dh.T.copy(),), (dinput[0], dweight_hh, dinput[1], dbias_hn)
 
 
 def fused_rnn_forward(
@@ -510,7 +522,7 @@ def fused_rnn_forward(
     take, (T, B, I), H = workspace.take, x.shape, len(weight_hh)
     stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
     packed = pack(weight_ih, weight_hh, bias, take("packed", (H, H + I + 1), x))
-    z, cache = take("z", (H, B), x), RNNCache(stacked, H)
+    z, cache = take("z", (H, B), x), RNNCache(stacked, stacked[:, :H])
 
     def step(multiply: Multiply, t: int) -> None:
         multiply(packed, stacked[t], z)
@@ -526,19 +538,20 @@ def fused_rnn_backward(
     options: tuple[str, ...] = (),
 ) -> tuple[Array, State, State]:
     """Go back through a plain RNN, as in `recurrence.rnn_backward`."""
-    workspace, h = workspace or Workspace(), cache.h
-    dy, (dh,) = from_above(dy, dstate, workspace)
+    workspace = workspace or Workspace()
+    sums, (dh,) = WeightSums(dy, weight_ih, workspace), from_above(dstate, workspace)
     launch = launcher("rnn_backward", dh, options)
-    dz = workspace.take("dz", dy.shape, dy)
 
-    def step(multiply: Multiply, t: int) -> None:
-        launch(dy[t], dh, h[t + 1], dz[t])
+    def step(dh_y: Array, h: Array, dz: Array, multiply: Multiply, t: int) -> None:
+        launch(dh_y[t], dh, h[t + 1], dz[t])
         multiply(weight_hh.T, dz[t], dh)
 
-    arrays = dy, dh, cache.stacked, dz, weight_hh
-    repeat("backward", step, reversed(range(len(dz))), workspace, *arrays)
-    sums = WeightSums(cache.stacked, weight_ih, workspace)
-    sums.add(slice(0, len(dz)), dz)
+    for steps, (stacked, h) in last_blocks_first(cache, len(dy), TOGETHER):
+        dh_y = features_first(dy[steps], workspace.take("dy", h[1:].shape, dy))
+        dz = workspace.take("dz", dh_y.shape, dy)
+        arrays, todo = (dh_y, dh, stacked, dz, weight_hh), reversed(range(len(dz)))
+        repeat("backward", partial(step, dh_y, h, dz), todo, workspace, *arrays)
+        sums.add(steps, dz, stacked[:-1])
     return sums.dx, (dh.T.copy(),), sums.gradients(len(dh))
 
 

@@ -18,11 +18,13 @@ from .checks import (
     check_floats,
     check_fraction,
     check_lengths,
+    check_optional_size,
     check_shape,
     check_size,
     check_tokens,
 )
 from .initializers import lecun_normal, lstm_bias
+from .recompute import for_memory, whole_cache
 from .recurrence import (
     State,
     Workspace,
@@ -262,6 +264,8 @@ class RunCaches(NamedTuple):
 
     runs: list[Any]  # one cache for each run
     lengths: Array | None  # (B,)
+    T: int
+    B: int
 
 
 class RunStates(RunWeights):
@@ -311,10 +315,11 @@ class RunStates(RunWeights):
         """Return copies of what happened in each run of the last forward pass.
 
         Each is a named tuple of arrays (T, B, H), in the order of time in either direction.
+        With ``recompute`` the pass is run again for them.
         """
-        caches, lengths = self.kept()
+        caches, lengths, *_ = self.kept()
         return {
-            run: trace_of(cache, self.trace_type, "reverse" in run, lengths)
+            run: trace_of(whole_cache(cache), self.trace_type, "reverse" in run, lengths)
             for run, cache in zip(self.runs, caches)
         }
 
@@ -334,6 +339,7 @@ class Recurrent(RunStates):
     batch_first : take and return (B, T, features)
     dropout : probability of `Dropout` between layers, in training
     stateful : carry the state from call to call, without its gradient; see `reset_state`
+    recompute : k keeps every k-th state alone, in less memory; see `recompute.SparseCache`
     rng, dtype, device : generator or seed of weights and dropout; as in `Layer`
 
     Notes
@@ -350,13 +356,14 @@ class Recurrent(RunStates):
     def __init__(
         self, input_size: int, hidden_size: int, *, num_layers: int = 1,
         bidirectional: bool = False, batch_first: bool = False, bias: bool = True,
-        dropout: float = 0.0, stateful: bool = False,
+        dropout: float = 0.0, stateful: bool = False, recompute: int | None = None,
         rng: Seed = None, dtype: Any = np.float32, device: str | None = None,
     ) -> None:
         sizes, rng = (input_size, hidden_size, num_layers), np.random.default_rng(rng)
         super().__init__(*sizes, bool(bidirectional), bool(bias), rng, dtype, device)
         self.batch_first, self.stateful = bool(batch_first), bool(stateful)
         self.dropout = check_fraction(self.name, "dropout", dropout)
+        self.recompute = check_optional_size(self.name, "recompute", recompute)
         self._between = [Dropout(dropout, rng=rng) for _ in range(num_layers - 1)]
 
     @explain_memory
@@ -367,17 +374,17 @@ class Recurrent(RunStates):
         states = self.split(self.state if state is None else state, x)
         for dropout in self._between:
             dropout.training = self.training
-        arguments = self.weights(), self.directions, self._between, lengths
-        y, states, caches = stack_forward(self.run, x, states, *arguments, self._workspaces)
-        self._cache, state = RunCaches(caches, lengths), self.join(states)
+        x, run = for_memory(x, self.recompute, getattr(self, "rng", None))
+        how = self.weights(), self.directions, self._between, lengths, self._workspaces, run
+        y, states, caches = stack_forward(self.run, x, states, *how)
+        self._cache, state = RunCaches(caches, lengths, *x.shape[:2]), self.join(states)
         self.state = state if self.stateful else None
         return (y.swapaxes(0, 1) if self.batch_first else y), state
 
     @explain_memory
     def backward(self, dy: Array, dstate: Any = None) -> Output:
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
-        caches, lengths = self.kept()
-        (T, _, B), D = caches[0].h[1:].shape, self.directions
+        (caches, lengths, T, B), D = self.kept(), self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
         dx, dstates, dweights = stack_backward(
             self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,

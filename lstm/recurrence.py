@@ -122,10 +122,33 @@ def stack_inputs(x: Array, h: Array, out: Array) -> Array:
 BLOCK = 10  # steps that go backward together: few enough for the processor's cache
 
 
-def last_blocks_first(steps: int) -> Iterator[slice]:
-    """Cut a number of steps into blocks of at most `BLOCK`; yield them from the last on."""
-    for first in reversed(range(0, steps, BLOCK)):
-        yield slice(first, min(first + BLOCK, steps))
+def part_of(cache: Any, steps: slice, T: int) -> Any:
+    """Return a cache of some of its T steps alone, of views.
+
+    Parameters
+    ----------
+    cache : a named tuple of arrays with T entries, or T + 1 for states; or an object that
+        has a method ``part`` for this
+    steps : with a start and a stop
+    """
+    if hasattr(cache, "part"):
+        return cache.part(steps)
+    if steps.stop - steps.start == T:
+        return cache
+    states = slice(steps.start, steps.stop + 1)
+    return type(cache)(*[a[states] if len(a) > T else a[steps] for a in cache])
+
+
+def last_blocks_first(
+    cache: Any, T: int, size: int | None = None
+) -> Iterator[tuple[slice, Any]]:
+    """Cut T steps into blocks of at most a size, `BLOCK` for None, and a cache with them.
+
+    Yields the steps of each block, from the last block on, and the cache of them alone.
+    """
+    for first in reversed(range(0, T, size or BLOCK)):
+        steps = slice(first, min(first + (size or BLOCK), T))
+        yield steps, part_of(cache, steps, T)
 
 
 class WeightSums:
@@ -133,7 +156,7 @@ class WeightSums:
 
     Parameters
     ----------
-    stacked : (T + 1, H + I + 1, B), from `stack_inputs`
+    dy : (T, B, H), for its sizes, dtype and device
     weight_ih : (rows, I)
     workspace : for intermediate results
 
@@ -143,15 +166,22 @@ class WeightSums:
     dpacked : (rows, H + I + 1), the sum of dU, dW and db so far, side by side as in `pack`
     """
 
-    def __init__(self, stacked: Array, weight_ih: Array, workspace: Workspace) -> None:
-        (T, _, B), I = stacked[1:].shape, weight_ih.shape[1]
-        self.dx = get_array_module(stacked).empty((T, B, I), stacked.dtype)
+    def __init__(self, dy: Array, weight_ih: Array, workspace: Workspace) -> None:
+        (T, B, _), I = dy.shape, weight_ih.shape[1]
+        self.dx = get_array_module(dy).empty((T, B, I), dy.dtype)
         self.dpacked: Array | None = None
-        self.stacked, self.weight_ih, self.take = stacked, weight_ih, workspace.take
+        self.weight_ih, self.take = weight_ih, workspace.take
 
-    def add(self, steps: slice, dz: Array) -> None:
-        """Add a block of steps, dz (n, rows, B): one product for x, one for all weights."""
-        xp, take, seen = get_array_module(dz), self.take, self.stacked[steps]
+    def add(self, steps: slice, dz: Array, seen: Array) -> None:
+        """Add a block of steps: one product for x, one for all weights.
+
+        Parameters
+        ----------
+        steps : of the block
+        dz : (n, rows, B)
+        seen : (n, H + I + 1, B), what the steps saw, from `stack_inputs`
+        """
+        xp, take = get_array_module(dz), self.take
         (n, rows, B), width = dz.shape, seen.shape[1]
         columns = side_by_side(dz, take("columns", (rows, n, B), dz))
         before = side_by_side(seen, take("before", (width, n, B), dz))
@@ -226,21 +256,20 @@ def lstm_forward(
 
 
 def block_partials(
-    partials: Step, cache: Any, steps: slice, workspace: Workspace
+    partials: Step, cache: Any, workspace: Workspace
 ) -> tuple[Array, Array]:
     """Return what a block of steps needs before it goes backward: its dz and dh_dc.
 
     Parameters
     ----------
     partials : such as `gates.lstm_partials`, which fills both
-    cache : an `LSTMCache`, or one with its gates, c and tanh_c
-    steps : of the block
+    cache : of the block, an `LSTMCache`, or one with its gates, c and tanh_c
     workspace : holds the two, (n, blocks, H, B) and (n, H, B)
     """
-    gates, tanh_c = cache.gates[steps], cache.tanh_c[steps]
+    gates, tanh_c = cache.gates, cache.tanh_c
     dz = workspace.take("dz", gates.shape, gates)
     dh_dc = workspace.take("dh_dc", tanh_c.shape, tanh_c)
-    partials(gates.swapaxes(0, 1), cache.c[steps], tanh_c, dz.swapaxes(0, 1), dh_dc)
+    partials(gates.swapaxes(0, 1), cache.c[:-1], tanh_c, dz.swapaxes(0, 1), dh_dc)
     return dz, dh_dc
 
 
@@ -259,25 +288,25 @@ def lstm_backward(
     cache : from `lstm_forward`, left as it is
     weight_ih, weight_hh, bias, workspace : as there
     partials, step : the point-wise functions, for variants
-    watch : told the steps of each block, a slice, and their dz (n, 4, H, B), for variants
+    watch : told the cache of each block and its dz (n, 4, H, B), for variants
 
     Returns
     -------
     dx (T, B, I), the gradients of the first h and c (B, H), and those of the weights
     """
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    gates, sums = cache.gates, WeightSums(cache.stacked, weight_ih, workspace)
+    sums = WeightSums(dy, weight_ih, workspace)
     dh, dc = (s.T.copy() for s in dstate)
-    for steps in last_blocks_first(len(gates)):
-        dz, dh_dc = block_partials(partials, cache, steps, workspace)
-        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, -3]
+    for steps, part in last_blocks_first(cache, len(dy)):
+        dz, dh_dc = block_partials(partials, part, workspace)
+        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), part.gates[:, -3]
         for t in reversed(range(len(dz))):
             dh += dy[steps.start + t].T
             step(dh, dc, dz[t], dh_dc[t], f[t])
             xp.matmul(weight_hh.T, rows[t], out=dh)
-        sums.add(steps, rows)
+        sums.add(steps, rows, part.stacked[:-1])
         if watch is not None:
-            watch(steps, dz)
+            watch(part, dz)
     return sums.dx, (dh.T, dc.T), sums.gradients(len(dh))
 
 
@@ -285,12 +314,7 @@ class RNNCache(NamedTuple):
     """What the forward pass of a plain RNN keeps for the backward pass."""
 
     stacked: Array  # (T + 1, H + I + 1, B), h, x and 1 as each step saw them
-    hidden_size: int  # H
-
-    @property
-    def h(self) -> Array:
-        """Hidden states (T + 1, H, B), the first before the first step."""
-        return self.stacked[:, : self.hidden_size]
+    h: Array  # (T + 1, H, B), a view of them, the first before the first step
 
 
 def rnn_forward(
@@ -319,7 +343,7 @@ def rnn_forward(
     (T, B, I), H = x.shape, len(weight_hh)
     stacked = stack_inputs(x, state[0], take("stacked", (T + 1, H + I + 1, B), x))
     packed = pack(weight_ih, weight_hh, bias, take("packed", (H, H + I + 1), x))
-    z, cache = take("z", (H, B), x), RNNCache(stacked, H)
+    z, cache = take("z", (H, B), x), RNNCache(stacked, stacked[:, :H])
     for t in range(T):
         xp.matmul(packed, stacked[t], out=z)
         squash(z, cache.h[t + 1])
@@ -332,17 +356,17 @@ def rnn_backward(
     slope: Step = tanh_slope_into,
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a plain RNN; arguments as in `lstm_backward`."""
-    xp, workspace, h = get_array_module(dy), workspace or Workspace(), cache.h
-    dh, sums = dstate[0].T.copy(), WeightSums(cache.stacked, weight_ih, workspace)
-    for steps in last_blocks_first(len(dy)):
-        after = h[1:][steps]
+    xp, workspace = get_array_module(dy), workspace or Workspace()
+    dh, sums = dstate[0].T.copy(), WeightSums(dy, weight_ih, workspace)
+    for steps, part in last_blocks_first(cache, len(dy)):
+        after = part.h[1:]
         dz = workspace.take("dz", after.shape, dy)
         slope(after, dz)
         for t in reversed(range(len(dz))):
             dh += dy[steps.start + t].T
             xp.multiply(dz[t], dh, out=dz[t])
             xp.matmul(weight_hh.T, dz[t], out=dh)
-        sums.add(steps, dz)
+        sums.add(steps, dz, part.stacked[:-1])
     return sums.dx, (dh.T,), sums.gradients(len(dh))
 
 
@@ -462,21 +486,19 @@ def gru_backward(
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for a GRU; arguments as in `lstm_backward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, zh_n, h = cache
-    dh, H, dx, sums = dstate[0].T.copy(), zh_n.shape[1], xp.empty_like(x), None
+    (T, B, H), I, dh, sums = dy.shape, weight_ih.shape[1], dstate[0].T.copy(), None
+    dx, product = xp.empty((T, B, I), dy.dtype), take("dproduct", (H, B), dy)
     n_first = xp.roll(weight_ih, H, axis=0)  # blocks n, r, z, as they stand in dz
-    for steps in last_blocks_first(len(x)):
-        (n, _, _, B), update = gates[steps].shape, gates[steps, 1]
-        dz, product = take("dz", (n, 4, H, B), dy), take("dproduct", (H, B), dy)
-        blocks_first = gates[steps].swapaxes(0, 1), dz.swapaxes(0, 1)
-        gru_partials(blocks_first[0], zh_n[steps], h[steps], blocks_first[1])
-        for t in reversed(range(n)):
+    for steps, (x, gates, zh_n, h) in last_blocks_first(cache, T):
+        dz, update = take("dz", (len(x), 4, H, B), dy), gates[:, 1]
+        gru_partials(gates.swapaxes(0, 1), zh_n, h[:-1], dz.swapaxes(0, 1))
+        for t in reversed(range(len(x))):
             dh += dy[steps.start + t].T
             xp.multiply(dz[t], dh, out=dz[t])
             dh *= update[t]
             xp.matmul(weight_hh.T, dz[t, 1:].reshape(3 * H, B), out=product)
             dh += product
-        dx[steps], parts = gru_sums(dz, x[steps], h[steps], n_first, take)
+        dx[steps], parts = gru_sums(dz, x, h[:-1], n_first, take)
         sums = add_up(sums, parts)
     dweight_ih, dbias, dweight_hh, dbias_hn = sums or ()
     dinput = [xp.roll(d, -H, axis=0) for d in (dweight_ih, dbias)]

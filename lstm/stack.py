@@ -138,7 +138,7 @@ def run_backward(
 def stack_forward(
     forward: Forward, x: Array, states: Sequence[State], weights: Sequence[State],
     directions: int, between: Sequence[Callable[[Array], Array]], lengths: Array | None,
-    workspaces: Sequence[Workspace],
+    workspaces: Sequence[Workspace], run: Forward = run_forward,
 ) -> tuple[Array, list[State], list[Any]]:
     """Run a stack: each layer reads what the layer below shows, in one direction or both.
 
@@ -150,6 +150,7 @@ def stack_forward(
     directions : 1, or 2 for a reverse run in each layer
     between : functions of (T, B, directions * H), one for each layer but the last
     lengths : (B,) or None
+    run : `run_forward`, or a function with its arguments and results
 
     Returns
     -------
@@ -161,7 +162,7 @@ def stack_forward(
         outputs = []
         for n in range(first, first + directions):
             turn = reverse if n > first else _as_it_is
-            y, state, cache = run_forward(
+            y, state, cache = run(
                 forward, turn(x, lengths), states[n], weights[n], lengths, workspaces[n]
             )
             outputs.append(turn(y, lengths))

@@ -41,6 +41,7 @@ from .recurrence import (
     side_by_side,
     stack_inputs,
 )
+from .stack import Forward
 
 COUPLED_SCALE = (0.5, 1.0, 0.5)  # blocks f, g, o
 
@@ -105,10 +106,10 @@ def peephole_backward(
 ) -> tuple[Array, State, State]:
     """Backpropagation through time with peepholes, whose gradient comes last."""
     step = partial(peephole_step_backward, p=weight_peephole[:, :, None])
-    dpeephole, c = get_array_module(dy).zeros_like(weight_peephole), cache.c
+    dpeephole = get_array_module(dy).zeros_like(weight_peephole)
 
-    def watch(steps: slice, dz: Array) -> None:
-        seen = c[steps], c[steps], c[1:][steps]  # the cells that i, f and o look at
+    def watch(part: LSTMCache, dz: Array) -> None:
+        seen = part.c[:-1], part.c[:-1], part.c[1:]  # the cells that i, f and o look at
         for d, dgate, cell in zip(dpeephole, (dz[:, 0], dz[:, 1], dz[:, 3]), seen):
             d += (dgate * cell).sum((0, 2))
 
@@ -221,7 +222,7 @@ class ZoneoutCache(NamedTuple):
     gates: Array  # (T, 4, H, B)
     c: Array  # (T + 1, H, B), the first before the first step
     tanh_c: Array  # (T, H, B), of the cell before zoneout
-    keep: Array  # (2, T, H, B), shares of h and c that stayed
+    keep: Array  # (T, 2, H, B), shares of h and c that stayed
 
     @property
     def h(self) -> Array:
@@ -254,7 +255,7 @@ def zoneout_forward(
 
     Parameters
     ----------
-    keep : (2, T, H, B) or (2, T, 1, 1), shares of h and of c that stay at each step: 1 or
+    keep : (T, 2, H, B) or (T, 2, 1, 1), shares of h and of c that stay at each step: 1 or
         0, drawn, in training; their mean in evaluation
 
     References
@@ -273,8 +274,8 @@ def zoneout_forward(
     for t in range(T):
         xp.matmul(packed, stacked[t], out=z[t])
         lstm_step(gates[t], c[t], h[t + 1], c[t + 1], tanh_c[t], factor)
-        keep_part(h[t + 1], h[t], keep[0, t])
-        keep_part(c[t + 1], c[t], keep[1, t])
+        keep_part(h[t + 1], h[t], keep[t, 0])
+        keep_part(c[t + 1], c[t], keep[t, 1])
     return features_first(h[1:]), (h[-1].T.copy(), c[-1].T.copy()), cache
 
 
@@ -284,23 +285,41 @@ def zoneout_backward(
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for `zoneout_forward`."""
     xp, workspace = get_array_module(dy), workspace or Workspace()
-    gates, keep = cache.gates, cache.keep
-    sums = WeightSums(cache.stacked, weight_ih, workspace)
+    sums = WeightSums(dy, weight_ih, workspace)
     dh, dc = (s.T.copy() for s in dstate)
-    for steps in last_blocks_first(len(gates)):
-        dz, dh_dc = block_partials(lstm_partials, cache, steps, workspace)
-        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), gates[steps, 1]
+    for steps, part in last_blocks_first(cache, len(dy)):
+        dz, dh_dc = block_partials(lstm_partials, part, workspace)
+        rows, f = dz.reshape(len(dz), -1, dz.shape[-1]), part.gates[:, 1]
         for t in reversed(range(len(dz))):
             dh += dy[steps.start + t].T
-            stay_h, stay_c = keep[0, steps.start + t] * dh, keep[1, steps.start + t] * dc
+            stay_h, stay_c = part.keep[t, 0] * dh, part.keep[t, 1] * dc
             dh -= stay_h
             dc -= stay_c
             lstm_step_backward(dh, dc, dz[t], dh_dc[t], f[t])
             xp.matmul(weight_hh.T, rows[t], out=dh)
             dh += stay_h
             dc += stay_c
-        sums.add(steps, rows)
+        sums.add(steps, rows, part.stacked[:-1])
     return sums.dx, (dh.T, dc.T), sums.gradients(len(dh))
+
+
+def drawn_zoneout_forward(
+    x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
+    workspace: Workspace | None = None, *, rates: tuple[float, float],
+    rng: np.random.Generator | None,
+) -> tuple[Array, State, ZoneoutCache]:
+    """Run `zoneout_forward` with units that are drawn, one step after the other.
+
+    Parameters
+    ----------
+    rates : probability with which a unit of h, and of c, stays
+    rng : None draws nothing: of every unit that share stays
+    """
+    (T, B, _), H = x.shape, weight_hh.shape[1]
+    keep = np.array(rates).reshape(1, 2, 1, 1)
+    keep = keep.repeat(T, 0) if rng is None else rng.random((T, 2, H, B)) < keep
+    keep = to_device(keep.astype(x.dtype), device_of(x))
+    return zoneout_forward(x, state, weight_ih, weight_hh, bias, keep, workspace)
 
 
 class ZoneoutLSTM(LSTM):
@@ -326,20 +345,11 @@ class ZoneoutLSTM(LSTM):
         self.rng = np.random.default_rng(rng)
         super().__init__(input_size, hidden_size, rng=self.rng, **options)
 
-    def run(
-        self, x: Array, state: State, weight_ih: Array, weight_hh: Array, bias: Array,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, State, ZoneoutCache]:
-        """Run `zoneout_forward` with shares that were drawn, or with their means."""
-        (T, B, _), H = x.shape, self.hidden_size
-        keep = np.array([self.zoneout_h, self.zoneout_c]).reshape(2, 1, 1, 1)
-        if self.training:
-            keep = self.rng.random((2, T, H, B)) < keep
-        else:
-            keep = keep.repeat(T, 1)
-        keep = to_device(keep.astype(x.dtype), device_of(x))
-        weights = weight_ih, weight_hh, bias
-        return zoneout_forward(x, state, *weights, keep, workspace)
+    @property
+    def run(self) -> Forward:  # type: ignore[override]  # it is read, never set
+        """`drawn_zoneout_forward` as the layer is now, in training or in evaluation."""
+        rates, rng = (self.zoneout_h, self.zoneout_c), self.rng if self.training else None
+        return partial(drawn_zoneout_forward, rates=rates, rng=rng)
 
 
 class ResetFirstCache(NamedTuple):
@@ -395,11 +405,11 @@ def reset_first_backward(
 ) -> tuple[Array, State, State]:
     """Backpropagation through time for `reset_first_forward`."""
     xp, take = get_array_module(dy), (workspace or Workspace()).take
-    x, gates, rh, h = cache
-    dh, H, dx, sums = dstate[0].T.copy(), rh.shape[1], xp.empty_like(x), None
-    for steps in last_blocks_first(len(x)):
-        (r, update, n), h_prev = gates[steps].swapaxes(0, 1), h[steps]
-        dz, back = take("dz", gates[steps].shape, dy), take("back", dh.shape, dy)
+    (T, B, H), I, dh, sums = dy.shape, weight_ih.shape[1], dstate[0].T.copy(), None
+    dx, back = xp.empty((T, B, I), dy.dtype), take("back", dh.shape, dy)
+    for steps, (x, gates, rh, h) in last_blocks_first(cache, T):
+        (r, update, n), h_prev = gates.swapaxes(0, 1), h[:-1]
+        dz = take("dz", gates.shape, dy)
         (dr, dupdate, dn), rows = dz.swapaxes(0, 1), dz.reshape(len(dz), 3 * H, -1)
         dr[...] = r * (1.0 - r) * h_prev
         dupdate[...] = update * (1.0 - update) * (h_prev - n)
@@ -415,9 +425,9 @@ def reset_first_backward(
             dh += weight_hh[: 2 * H].T @ rows[t, : 2 * H]
         columns, before, read = (
             side_by_side(a, take(name, (a.shape[1], len(a), a.shape[2]), dy))
-            for name, a in (("columns", rows), ("before", h_prev), ("read", rh[steps]))
+            for name, a in (("columns", rows), ("before", h_prev), ("read", rh))
         )
-        dx[steps], *dinput = project_backward(columns, x[steps], weight_ih)
+        dx[steps], *dinput = project_backward(columns, x, weight_ih)
         parts = columns[: 2 * H] @ before.T, columns[2 * H :] @ read.T
         sums = add_up(sums, (*dinput, xp.concatenate(parts)))
     dweight_ih, dbias, dweight_hh = sums or ()

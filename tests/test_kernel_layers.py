@@ -66,6 +66,28 @@ def test_the_array_form_still_runs_on_the_device(cupy, kind, monkeypatch):
         np.testing.assert_allclose(a, host[name], 1e-12, 1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("lengths", [None, [53, 1, 30, 31, 20]], ids=["whole", "lengths"])
+@pytest.mark.parametrize("kind", [*FUSED, lstm.ZoneoutLSTM, lstm.ResetFirstGRU])
+def test_a_layer_that_recomputes_gives_the_same_bytes_on_the_device(cupy, kind, lengths, monkeypatch):
+    monkeypatch.setattr(kernels, "TOGETHER", 25)  # a block begins between two kept states
+    plain = passes(kind, "float32", "cuda", lengths, T=53)
+    for every in (1, 20):
+        found = passes(kind, "float32", "cuda", lengths, T=53, recompute=every)
+        assert {name: a.tobytes() for name, a in found.items()} == {
+            name: a.tobytes() for name, a in plain.items()
+        }
+
+
+def test_long_sequences_are_summed_in_blocks_on_the_device(cupy, monkeypatch):
+    for kind in FUSED:
+        whole = passes(kind, "float64", "cuda", T=23)
+        monkeypatch.setattr(kernels, "TOGETHER", 6)
+        for name, a in passes(kind, "float64", "cuda", T=23).items():
+            np.testing.assert_allclose(a, whole[name], 1e-12, 1e-12, err_msg=name)
+        monkeypatch.undo()
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+
 def counted(run, *arguments):
     """Return products, launches, waits and transfers of a call, and its result."""
     counts = strict_cupy.Counts
@@ -75,11 +97,11 @@ def counted(run, *arguments):
     return np.array([getattr(counts, name) - b for name, b in zip(names, before)]), result
 
 
-def per_step(kind):
+def per_step(kind, **options):
     """Return what one more step asks for, forward and backward, and the transfers of a pass."""
     found = []
     for T in (20, 60):
-        layer = kind(3, 4, rng=0, device="cuda")
+        layer = kind(3, 4, rng=0, device="cuda", **options)
         x = lstm.to_device(np.ones((T, 5, 3), np.float32), "cuda")
         forward, (y, state) = counted(layer, x)
         backward, _ = counted(layer.backward, y, state)
@@ -92,6 +114,15 @@ def test_one_product_and_one_launch_a_step_and_direction(cupy, kind):
     steps, transfers = per_step(kind)
     assert steps.tolist() == [[1, 1, 0, 0, 0]] * 2
     assert not transfers.any()
+
+
+def test_a_layer_that_recomputes_waits_for_nothing_either(cupy, monkeypatch):
+    monkeypatch.setattr(kernels, "TOGETHER", 20)
+    steps, transfers = per_step(lstm.LSTM, recompute=20)
+    assert (steps[:, 2] == 0).all() and (transfers[:, [0, 2]] == 0).all()
+    products, launches = steps[:, 0], steps[:, 1]
+    assert 1 <= products[0] < 1.1 and 1 <= launches[0] < 2
+    assert 2 <= products[1] < 2.2 and 2 <= launches[1] < 3
 
 
 def test_the_cells_without_kernels_make_more(cupy):

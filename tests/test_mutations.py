@@ -17,7 +17,8 @@ SUITE = ["test_gates.py", "test_recurrence.py", "test_stack.py", "test_layers.py
 SUITES = {
     f"{name}.py": [f"test_{name}.py"]  # a suite of their own
     for name in ("files", "interop", "checkpoints", "onnx", "keras", "direction", "tuning",
-                 "diagnostics", "gradcheck", "memory", "numerical", "parallel", "tasks")
+                 "diagnostics", "gradcheck", "memory", "numerical", "parallel", "recompute",
+                 "tasks")
 } | {f"{name}.py": ["test_facts.py"] for name in ("rehearsal", "datafacts", "modelfacts", "stepfacts")}
 if sys.platform != "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     SUITES["kernels.py"] = ["test_kernel_layers.py", "test_graphs.py"]  # CUDA C: in test_kernels.py
@@ -43,12 +44,11 @@ FAULTS = {
     "the bias forgotten in the packed weights": ("recurrence.py", "out[:, -1] = weight_hh, weight_ih, bias", "out[:, -1] = weight_hh, weight_ih, 0.0 * bias"),
     "gradients of the first block alone": ("recurrence.py", "            self.dpacked += product\n", "            pass\n"),
     "a last block that is left out": (
-        "recurrence.py", "reversed(range(0, steps, BLOCK))", "reversed(range(0, max(steps - BLOCK, 1), BLOCK))"),
+        "recurrence.py", "reversed(range(0, T, size or BLOCK))", "reversed(range(0, max(T - BLOCK, 1), size or BLOCK))"),
     "weights' gradient from the wrong hidden state": (
-        "recurrence.py", "seen = get_array_module(dz), self.take, self.stacked[steps]",
-        "seen = get_array_module(dz), self.take, self.stacked[1:][steps]"),
+        "recurrence.py", "sums.add(steps, rows, part.stacked[:-1])", "sums.add(steps, rows, part.stacked[1:])"),
     "a GRU's weights' gradient from the wrong hidden state": (
-        "recurrence.py", "gru_sums(dz, x[steps], h[steps]", "gru_sums(dz, x[steps], h[1:][steps]"),
+        "recurrence.py", "gru_sums(dz, x, h[:-1]", "gru_sums(dz, x, h[1:]"),
     "the bias summed over time alone": (
         "recurrence.py", "dz.sum(1)", "dz[:, : len(x)].sum(1)"),
     "memory of one size used for another": ("recurrence.py", "kept.size < size", "False"),
@@ -60,18 +60,31 @@ FAULTS = {
     "the last state's gradient at the last step": ("stack.py", "dy[lengths - 1,", "dy[lengths * 0 - 1,"),
     "a cell that leaks past the end": ("recurrence.py", "return (0.0, 1.0,", "return (0.0, 0.9,"),
     "only one direction's gradient with respect to the input": ("stack.py", "sum(dx[1:], dx[0])", "dx[0]"),
+    "pieces of a cache that begin with the state after": (
+        "recurrence.py", "states = slice(steps.start, steps.stop + 1)", "states = slice(steps.start + 1, steps.stop + 2)"),
+    "a second run from the wrong state": (
+        "recompute.py", "k = steps.start // self.every\n", "k = max(steps.start // self.every - 1, 0)\n"),
+    "draws that are not repeated": (
+        "recompute.py", "now, rng.bit_generator.state = rng.bit_generator.state, drawn", "now = rng.bit_generator.state"),
+    "draws that the second run takes away": ("recompute.py", "        rng.bit_generator.state = now\n", "        pass\n"),
+    "weights that an optimizer has changed since": (
+        "recompute.py", "tuple(w.copy() for w in weights)", "tuple(weights)"),
+    "the caller's array read again": ("recompute.py", "return x.copy(), partial", "return x, partial"),
+    "ends that are counted from the first step": ("recompute.py", "lengths - steps.start, 0", "lengths, 0"),
+    "steps in memory taken for others": ("recompute.py", "steps.start < self.steps.start or ", ""),
+    "one piece for all steps": ("recompute.py", "-(-every // BLOCK) * BLOCK", "10**9"),
     "peepholes on the wrong state": ("variants.py", "z[3] += p[2] * c\n", "z[3] += p[2] * c_prev\n"),
     "the output's peephole forgotten on the way back": ("variants.py", "    dc += p[2] * dz[3]\n", ""),
     "the gates' peepholes forgotten on the way back": ("variants.py", "    dc += (p[:2] * dz[:2]).sum(0)\n", ""),
-    "the output's peephole learns from the old cell": ("variants.py", "seen = c[steps], c[steps], c[1:][steps]", "seen = c[steps], c[steps], c[steps]"),
+    "the output's peephole learns from the old cell": ("variants.py", "seen = part.c[:-1], part.c[:-1], part.c[1:]", "seen = part.c[:-1], part.c[:-1], part.c[:-1]"),
     "a coupled gate that is not coupled": ("variants.py", "    dg *= df  #", "    dg *= f  #"),
-    "zoneout on the new cell's hidden state alone": ("variants.py", "        keep_part(c[t + 1], c[t], keep[1, t])\n", ""),
-    "zoneout's shares exchanged": ("variants.py", "keep[0, steps.start + t] * dh, keep[1, steps.start + t] * dc",
-        "keep[1, steps.start + t] * dh, keep[0, steps.start + t] * dc"),
+    "zoneout on the new cell's hidden state alone": ("variants.py", "        keep_part(c[t + 1], c[t], keep[t, 1])\n", ""),
+    "zoneout's shares exchanged": ("variants.py", "part.keep[t, 0] * dh, part.keep[t, 1] * dc",
+        "part.keep[t, 1] * dh, part.keep[t, 0] * dc"),
     "a unit that stays and passes no gradient": ("variants.py", "            dc += stay_c\n", ""),
     "a unit that stays and learns all the same": ("variants.py", "            dh -= stay_h\n", ""),
-    "zoneout in evaluation": ("variants.py", "        if self.training:\n            keep =", "        if True:\n            keep ="),
-    "zoneout that never rests": ("variants.py", "        if self.training:\n            keep =", "        if False:\n            keep ="),
+    "zoneout in evaluation": ("variants.py", "self.rng if self.training else None", "self.rng"),
+    "zoneout that never draws": ("variants.py", "self.rng if self.training else None", "None"),
     "zoneout's draws forgotten": ("checkpoints.py", 'found[f"{name}.rng"] = layer.rng', "pass"),
     "the reset's gradient forgotten": ("variants.py", "            dr[t] *= back\n", ""),
     "the candidate learns from the state before the reset": (
@@ -273,9 +286,10 @@ FAULTS = {
     "a gate taken for its neighbour": (
         "stepfacts.py", "// layer.hidden_size == k)", "// layer.hidden_size == (k + 1) % layer.blocks)"),
     "a first step that is not the first": ("stepfacts.py", "    trial.optimizer.steps = 0\n", ""),
-    "a peephole's gradient from the old cell": ("kernels.py", "(3, c[1:])) if peepholes", "(3, c[:-1])) if peepholes"),
+    "a peephole's gradient from the old cell": ("kernels.py", "dz[:, 3] * c[1:]", "dz[:, 3] * c[:-1]"),
     "a GRU's first state without the recurrent road": ("kernels.py", "    dh += back\n", ""),
-    "a GRU's product that sees the input's block": ("kernels.py", "rows[t, H:], back)", "rows[t, : 3 * H], back)"),
+    "a GRU's product that sees the input's block": (
+        "kernels.py", "dz[t, 1:].reshape(3 * H, B), back)", "dz[t, :-1].reshape(3 * H, B), back)"),
     "a coupled cell sent back as a plain one": (
         "kernels.py", "partial(fused_lstm_backward, options=(\"COUPLED\",))", "fused_lstm_backward"),
     "a ReLU sent back as a tanh": (
@@ -293,7 +307,7 @@ FAULTS = {
     "every rank with the generators of rank 0": ("parallel.py", "under(str(self.comm.rank), ", 'under("0", '),
     "a graph used at another address": ("kernels.py", "key = shapes, *(a.data.ptr for a in arrays)", "key = shapes"),
     "a state's gradient that the next pass overwrites": (
-        "kernels.py", "(dh.T.copy(), dc.T.copy()), dweights", "(dh.T, dc.T), dweights"),
+        "kernels.py", "(dh.T.copy(), dc.T.copy()), (*sums", "(dh.T, dc.T), (*sums"),
     "a recording that holds the library's product": ("kernels.py", "step(product, t)\n        finally", "step(matmul_into, t)\n        finally"),
     "a state half carried on after a lack of memory": ("backend.py", "                layer.state = state\n", ""),
     "memory held by an error": ("backend.py", "from error.with_traceback(None)", "from error"),

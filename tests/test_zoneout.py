@@ -15,15 +15,15 @@ def problem(seed=0):
     """Weights, x, state, and shares that stay: 1 or 0."""
     rng = np.random.default_rng(seed)
     weights = [rng.normal(size=shape) for shape in ((4 * H, I), (4 * H, H), 4 * H)]
-    keep = (rng.random((2, T, H, B)) < 0.5).astype(float)
+    keep = (rng.random((T, 2, H, B)) < 0.5).astype(float)
     return weights, rng.normal(size=(T, B, I)), tuple(rng.normal(size=(2, B, H))), keep
 
 
 def test_masks_and_shares_against_the_naive_version():
     weights, x, state, masks = problem()
-    for keep in (masks, np.random.default_rng(1).random((2, T, H, B)), 0 * masks):
+    for keep in (masks, np.random.default_rng(1).random((T, 2, H, B)), 0 * masks):
         y, last, cache = variants.zoneout_forward(x, state, *weights, keep)
-        expected, *ends = naive.zoneout_lstm(x, *state, *weights, *keep.swapaxes(2, 3))
+        expected, *ends = naive.zoneout_lstm(x, *state, *weights, *keep.transpose(1, 0, 3, 2))
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(last, ends, rtol=1e-12, atol=1e-14)
     plain, *_ = naive.lstm(x, *state, *weights)  # nothing stays: an LSTM
@@ -33,7 +33,7 @@ def test_masks_and_shares_against_the_naive_version():
 def test_what_stays_stays_to_the_last_bit():
     weights, x, state, keep = problem()
     _, _, cache = variants.zoneout_forward(x, state, *weights, keep)
-    for states, share in ((cache.h, keep[0]), (cache.c, keep[1])):
+    for states, share in ((cache.h, keep[:, 0]), (cache.c, keep[:, 1])):
         stayed = states[1:] == states[:-1]
         np.testing.assert_array_equal(stayed, share == 1)
 
@@ -47,7 +47,7 @@ def test_every_gradient_with_fixed_shares_against_central_differences(shares):
     dy, dlast = rng.normal(size=(T, B, H)), tuple(rng.normal(size=(2, B, H)))
 
     def loss():
-        y, h, c = naive.zoneout_lstm(x, *state, *weights, *keep.swapaxes(2, 3))
+        y, h, c = naive.zoneout_lstm(x, *state, *weights, *keep.transpose(1, 0, 3, 2))
         return (y * dy).sum() + (h * dlast[0]).sum() + (c * dlast[1]).sum()
 
     _, _, cache = variants.zoneout_forward(x, state, *weights, keep)
