@@ -342,8 +342,9 @@ def use_graphs(model: Module, on: bool = True) -> None:
     """Let the loops of a model's recurrent layers be recorded and repeated as CUDA graphs.
 
     From the second call with the same sizes on, a time loop is one launch, and backward one
-    for each `TOGETHER` steps. What a run makes before and after its loop stays as it is. On the processor nothing changes, nor for
-    cells that have no kernel: `ZoneoutLSTM` and `ResetFirstGRU`.
+    for each `TOGETHER` steps. What a run makes before and after its loop stays as it is. On
+    the processor nothing changes, nor for cells that have no kernel: `ZoneoutLSTM` and
+    `ResetFirstGRU`.
 
     Parameters
     ----------
