@@ -24,7 +24,7 @@ def bytes_to_keep(size: Any) -> int:
 
 def buffers(layer: lstm.LSTM) -> dict[str, int]:
     """Return the bytes of a layer's arrays that hold nothing of the forward pass, by name."""
-    (cache,), _ = layer.kept()
+    (cache,) = layer.kept().runs
     kept = [a for a in cache if isinstance(a, np.ndarray)]
     arrays = layer._workspaces[0].arrays
     return {

@@ -344,9 +344,8 @@ class Recurrent(RunStates):
 
     Notes
     -----
-    ``y, state = layer(x, state=None, lengths=None)``: x is (T, B, I), y (T, B, D * H),
-    each part of the state (num_layers * D, B, H) in PyTorch's order. With lengths (B,) y is
-    zero past each sequence's end, and the state is that at the end.
+    ``y, state = layer(x, state=None, lengths=None)``: x (T, B, I), y (T, B, D * H), states
+    (num_layers * D, B, H), as in PyTorch. With lengths (B,) y is zero past an end.
     ``dx, dstate = layer.backward(dy, dstate=None)`` fills ``grads``.
     """
 
@@ -386,10 +385,9 @@ class Recurrent(RunStates):
         """Fill ``grads`` from the gradients of y and the last state; return dx, dstate."""
         (caches, lengths, T, B), D = self.kept(), self.directions
         dy = self.sequence("dy", dy, T, B, D * self.hidden_size)
-        dx, dstates, dweights = stack_backward(
-            self.run_backward, dy, self.split(dstate, dy, "d"), caches, self.weights(), D,
-            [d.backward for d in self._between], lengths, self._workspaces,
-        )
+        dstates, between = self.split(dstate, dy, "d"), [d.backward for d in self._between]
+        how = caches, self.weights(), D, between, lengths, self._workspaces
+        dx, dstates, dweights = stack_backward(self.run_backward, dy, dstates, *how)
         self.grads = self.named(dweights)
         return (dx.swapaxes(0, 1) if self.batch_first else dx), self.join(dstates)
 

@@ -184,7 +184,7 @@ def test_what_must_be_kept_are_the_arrays_of_the_pass() -> None:
     layer = lstm.LSTM(I, H, rng=0)
     x, dy = subjects.normal((T, B, I), (T, B, H))
     y, dx = layer(x)[0], layer.backward(dy)[0]
-    (cache,), _ = layer.kept()
+    (cache,) = layer.kept().runs
     arrays = [cache.gates, cache.c[1:], cache.tanh_c, cache.h[1:], x, y, dx, *layer.grads.values()]
     assert memory.bytes_to_keep(size) == sum(a.nbytes for a in arrays)
     found = memory.memory_of_step(size)
