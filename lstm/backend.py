@@ -157,6 +157,18 @@ def to_numpy(array: Any) -> Array:
     return array.get() if device_of(array) == "cuda" else np.asarray(array)
 
 
+def to_floats(*scalars: Any) -> list[float]:
+    """Return scalars as floats. Those of a GPU come together: it is waited for once.
+
+    Parameters
+    ----------
+    *scalars : arrays (), or numbers
+    """
+    far = [scalar for scalar in scalars if device_of(scalar) == "cuda"]
+    read = iter(to_numpy(get_array_module(*far).stack(far)) if far else ())
+    return [float(next(read) if device_of(s) == "cuda" else s) for s in scalars]
+
+
 def to_device(array: Array, device: str | None = None) -> Array:
     """Return the array on a device, unchanged where it is there already.
 

@@ -6,6 +6,9 @@ and leaves the other axes alone.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from .backend import Array, get_array_module
 
 # sigmoid(z) = a tanh(a z) + (1 - a) with a = 1/2, and tanh(z) the same with a = 1:
@@ -54,6 +57,13 @@ def tanh_slope_into(t: Array, out: Array) -> None:
     xp.subtract(1.0, out, out=out)
 
 
+@cache
+def scale_pairs(xp: Any, scale: tuple[float, ...], dtype: Any) -> Array:
+    """Return each block's factor a, and 1 - a, (2, blocks); sent to a GPU once for all."""
+    pairs: Array = xp.asarray([scale, [1.0 - a for a in scale]], dtype=dtype)
+    return pairs
+
+
 def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
     """Return each block's factor a, and 1 - a, shaped to meet z: (2, blocks, ...).
 
@@ -61,8 +71,7 @@ def gate_scale(z: Array, scale: tuple[float, ...] = LSTM_SCALE) -> Array:
     number for each block; above `FULL_SCALE` numbers, which would fill a cache, they are 1.
     """
     xp = get_array_module(z)
-    pairs: Array = xp.asarray([scale, [1.0 - a for a in scale]], dtype=z.dtype)
-    pairs = pairs.reshape(2, -1, *[1] * (z.ndim - 1))
+    pairs = scale_pairs(xp, scale, z.dtype).reshape(2, -1, *[1] * (z.ndim - 1))
     return pairs if z.size > FULL_SCALE else pairs + xp.zeros_like(z)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .backend import Array, get_array_module
 
 
@@ -31,23 +33,12 @@ def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
     return (difference * difference).mean(), difference * (2.0 / y.size)
 
 
-def cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """Mean negative log-probability of the labels under softmax(logits), and its gradient.
+def check_labels(logits: Array, labels: Array) -> Array:
+    """Refuse labels that cannot belong to logits; return whether one is no class, ().
 
     Parameters
     ----------
-    logits : (..., K)
-    labels : (...) whole numbers from 0 to K - 1
-
-    Returns
-    -------
-    loss : scalar of the logits' dtype, in nats
-    dlogits : (..., K), (softmax(logits) - one_hot(labels)) / number of labels
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the labels are no whole numbers, outside 0 to K - 1, or of another shape.
+    logits, labels : as in `cross_entropy`
     """
     xp, classes = get_array_module(logits, labels), logits.shape[-1]
     if labels.dtype.kind not in "iu":
@@ -59,15 +50,41 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
             f"cross_entropy expected labels of shape {logits.shape[:-1]}, "
             f"got {labels.shape}"
         )
-    if ((labels < 0) | (labels >= classes)).any():
+    outside: Array = ((labels < 0) | (labels >= classes)).any()
+    if xp is np and outside:  # on a GPU the question would wait for an answer
         raise ValueError(
             f"cross_entropy expected labels from 0 to {classes - 1}, "
             f"got {int(labels.min())} to {int(labels.max())}"
         )
+    return outside
+
+
+def cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Mean negative log-probability of the labels under softmax(logits), and its gradient.
+
+    Parameters
+    ----------
+    logits : (..., K)
+    labels : (...) whole numbers from 0 to K - 1
+
+    Returns
+    -------
+    loss : scalar of the logits' dtype, in nats; on a GPU NaN if a label is outside
+    dlogits : (..., K), (softmax(logits) - one_hot(labels)) / number of labels
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the labels are no whole numbers, outside 0 to K - 1, or of another shape.
+    """
+    outside, xp = check_labels(logits, labels), get_array_module(logits)
     shifted = logits - logits.max(-1, keepdims=True)  # exp cannot overflow
     probabilities = xp.exp(shifted)
     sums = probabilities.sum(-1, keepdims=True)
     probabilities /= sums
+    one_hot = labels[..., None] == xp.arange(logits.shape[-1])
     log_p = xp.take_along_axis(shifted - xp.log(sums), labels[..., None], -1)
-    one_hot = labels[..., None] == xp.arange(classes)
-    return -log_p.mean(), (probabilities - one_hot) * (1.0 / labels.size)
+    loss = -log_p.mean()
+    if xp is not np:
+        xp.copyto(loss, xp.nan, where=outside)
+    return loss, (probabilities - one_hot) * (1.0 / labels.size)

@@ -227,13 +227,21 @@ class AdamW(Adam):
         super().update(name, gradient)
 
 
-def clip_grad_norm(grads: Params, max_norm: float) -> Array:
+def grad_norm(grads: Params) -> Array:
+    """Return the joint norm of all gradients: a scalar array, on their device."""
+    xp = get_array_module(*grads.values())
+    norm: Array = xp.sqrt(sum((g * g).sum() for g in grads.values()))
+    return norm
+
+
+def clip_grad_norm(grads: Params, max_norm: float, norm: Array | None = None) -> Array:
     """Scale all gradients in place so that their joint norm is at most max_norm.
 
     Parameters
     ----------
     grads : ``model.grads``; their direction is kept
     max_norm : above 0
+    norm : ``grad_norm(grads)``, where it is known already
 
     Returns
     -------
@@ -244,10 +252,10 @@ def clip_grad_norm(grads: Params, max_norm: float) -> Array:
     Pascanu, Mikolov and Bengio (2013), Algorithm 1.
     """
     check_positive("clip_grad_norm", "max_norm", max_norm)
-    xp = get_array_module(*grads.values())
-    norm: Array = xp.sqrt(sum((g * g).sum() for g in grads.values()))
+    norm = grad_norm(grads) if norm is None else norm
+    scale = max_norm / get_array_module(norm).maximum(norm, max_norm)
     for gradient in grads.values():
-        gradient *= max_norm / xp.maximum(norm, max_norm)
+        gradient *= scale
     return norm
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Module, explain_memory, get_array_module
+from .backend import Array, Module, explain_memory, get_array_module, to_floats
 from .checks import check_lengths, check_size
 from .data import batches
 from .losses import mean_squared_error
-from .optim import Optimizer, clip_grad_norm, clip_grad_value
+from .optim import Optimizer, clip_grad_norm, clip_grad_value, grad_norm
 from .stack import past_end
 
 Loss = Callable[[Array, Array], tuple[Array, Array]]
@@ -121,21 +121,36 @@ def first_broken(
     A square, because Adam keeps that of a gradient: one that is infinite stays so.
     """
     squares = {name: (a * a).sum() for name, a in arrays.items()}
-    if math.isfinite(float(sum(squares.values()))):  # waits for the device once
+    if math.isfinite(float(sum(squares.values()))):
         return ""
     broken = (name for name, s in squares.items() if not math.isfinite(float(s)))
     return text.format(next(broken, "all together"))
 
 
+def check_finite(
+    loss: float, norm: float, params: Mapping[str, Array], grads: Mapping[str, Array]
+) -> None:
+    """Raise a FloatingPointError unless a loss and the norm of its gradients are finite."""
+    kept = "the parameters were not changed"
+    if not math.isfinite(loss):
+        kept += first_broken(params)
+        raise FloatingPointError(f"the loss became {loss}; {kept}")
+    if not math.isfinite(norm):
+        broken = first_broken(grads, "the gradient of {} has no finite square")
+        raise FloatingPointError(f"{broken}; {kept}")
+
+
 def clip(
-    grads: Mapping[str, Array], clip_norm: float | None, clip_value: float | None
-) -> float | None:
+    grads: Mapping[str, Array], clip_norm: float | None, clip_value: float | None,
+    norm: Array | None = None,
+) -> Array | None:
     """Clip gradients in place, in one way or none; return the norm before, if by norm.
 
     Parameters
     ----------
     clip_norm : largest joint norm of the gradients, or None
     clip_value : largest size of an entry, or None; given both, there is a ValueError
+    norm : as in `clip_grad_norm`
     """
     if clip_norm is not None and clip_value is not None:
         raise ValueError(
@@ -143,7 +158,7 @@ def clip(
         )
     if clip_value is not None:
         clip_grad_value(grads, clip_value)
-    return None if clip_norm is None else float(clip_grad_norm(grads, clip_norm))
+    return None if clip_norm is None else clip_grad_norm(grads, clip_norm, norm)
 
 
 @explain_memory
@@ -175,17 +190,24 @@ def train_step(
     """
     prediction, state = model(x, state, lengths)
     scalar, dy = loss_to_ends(loss, prediction, y, lengths)
-    value, kept = float(scalar), "the parameters were not changed"
-    if not math.isfinite(value):
-        kept += first_broken(model.params)
-        raise FloatingPointError(f"the loss became {value}; {kept}")
     model.backward(dy)
     grads = model.grads
-    if broken := first_broken(grads, "the gradient of {} has no finite square"):
-        raise FloatingPointError(f"{broken}; {kept}")
-    norm = clip(grads, clip_norm, clip_value)
+    size = grad_norm(grads)
+    value, norm = to_floats(scalar, size)  # the one time that an update waits for a GPU
+    check_finite(value, norm, model.params, grads)
+    clip(grads, clip_norm, clip_value, size)
     optimizer.step(grads)
-    return value, norm, state
+    return value, None if clip_norm is None else norm, state
+
+
+def sent_once(groups: Iterable[Array], like: Array) -> list[Array]:
+    """Return groups of indices on the device of an array, where all arrive together."""
+    parts, xp = [*groups], get_array_module(like)
+    if xp is np:
+        return parts
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    found: list[Array] = xp.split(xp.asarray(np.concatenate(parts)), ends.tolist())
+    return found
 
 
 def train_epoch(
@@ -205,8 +227,8 @@ def train_epoch(
     """
     losses: list[float] = []
     norms: list[float] = []
-    for group in groups:
-        group, state = get_array_module(x).asarray(group), None
+    for group in sent_once(groups, x):
+        state = None
         ends = None if lengths is None else lengths[group]
         for start in range(0, len(x), bptt_length):
             stretch = slice(start, start + bptt_length), group

@@ -100,13 +100,13 @@ def counted(run, *arguments):
 def per_step(kind, **options):
     """Return what one more step asks for, forward and backward, and the transfers of a pass."""
     found = []
-    for T in (20, 60):
+    for T in (20, 20, 60):  # the first pass sends the scale of the gates, once for all
         layer = kind(3, 4, rng=0, device="cuda", **options)
         x = lstm.to_device(np.ones((T, 5, 3), np.float32), "cuda")
         forward, (y, state) = counted(layer, x)
         backward, _ = counted(layer.backward, y, state)
         found.append(np.array([forward, backward]))
-    return (found[1] - found[0]) / 40, found[1][:, 2:]
+    return (found[2] - found[1]) / 40, found[2][:, 2:]
 
 
 @pytest.mark.parametrize("kind", FUSED)
