@@ -71,10 +71,15 @@ def hold(cache: Any, lengths: Array) -> State:
     return tuple(s[-1].T.copy() for s in states)
 
 
+# What `compiled.use_fast` puts in the place of a run's function on the processor.
+COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
 def for_device(run: Run, array: Array) -> Run:
     """Return the form of a run's function for the device that holds an array.
 
-    On the processor that is the function itself. On a GPU it is its counterpart in
+    On the processor that is the function itself, unless `compiled.use_fast` has put another
+    in its place. On a GPU it is its counterpart in
     `kernels`, which makes one launch of each step; a function without one stays.
 
     Parameters
@@ -83,7 +88,7 @@ def for_device(run: Run, array: Array) -> Run:
     array : (...)
     """
     if device_of(array) == "cpu":
-        return run
+        return COMPILED.get(run, run)
     found: Run = import_module("lstm.kernels").FUSED.get(run, run)
     return found
 
