@@ -1,18 +1,22 @@
-"""An LSTM's runs compiled for the processor at hand: the extra `fast`, which needs numba.
+"""An LSTM's runs compiled for the processor at hand, by numba.
 
-`use_fast` puts them in the place of `recurrence.lstm_forward` and `lstm_backward`. Nothing
-here is imported before it is asked for. Inside, the batch comes first and the features last,
-(T, B, 4H), so that the sequences of a batch can be shared out among threads that do not wait
-for one another; the cache shows its arrays the way `recurrence.LSTMCache` does.
+`fast.use_fast` puts them in the place of `recurrence.lstm_forward` and `lstm_backward`.
+Inside, the batch comes first and the features last, (T, B, 4H), so that the sequences of a
+batch can be shared out among threads that do not wait for one another; the cache shows its
+arrays the way `recurrence.LSTMCache` does.
+
+What is compiled is kept on disk for each file, and made again when that file has changed:
+so all of it is in this one.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from math import factorial, log, prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from llvmlite import ir
@@ -21,12 +25,26 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from . import stack
 from .backend import Array
-from .recurrence import State, Workspace, lstm_backward, lstm_forward
+from .recurrence import LSTMCache, State, Workspace, lstm_backward, stack_inputs
 
-# Of all that `fastmath` allows, one thing: to round a product and a sum together.
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Return a function compiled when first called, for the dtypes it is called with.
+
+    It holds no lock of Python's while it runs. Of all that `fastmath` allows, one thing: to
+    round a product and a sum together. The code is kept on disk, next to this file or in
+    the user's cache; where neither can be written, each process makes it again.
+    """
+    settings = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        found: Function = njit(cache=True, **settings)(function)
+    except RuntimeError:  # numba found no place for it
+        found = njit(**settings)(function)
+    return found
+
 
 # float: bits of the fraction, bits in all, the exponent's offset; then terms of the series,
 # where tanh is 1, and ln 2 in two parts, the first with zeros at its end.
@@ -53,32 +71,35 @@ def power_of_two(context: Any, m: Any) -> Any:
 
 
 @intrinsic
-def borrowed(context: Any, a: Any) -> Any:
-    """Return an array that its caller keeps: parts of it are cut without counting owners.
+def borrowed(context: Any, arrays: Any) -> Any:
+    """Return a tuple of arrays that its caller keeps: cutting them counts no owners.
 
     A count is shared by all threads, and they would wait for each other at every cut.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(a)(context, builder, arguments[0])
-        array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        array.parent = cgutils.get_null_value(array.parent.type)
-        return array._getvalue()
+        found = []
+        for kind, value in zip(arrays, cgutils.unpack_tuple(builder, arguments[0])):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            found.append(array._getvalue())
+        return context.make_tuple(builder, arrays, found)
 
-    return a(a), build
+    return arrays(arrays), build
 
 
 def tanh(x: Any) -> Any:
-    """Return tanh(x); inside compiled code, a polynomial that works on whole vectors."""
+    """Return tanh(x); in compiled code by `compiled_tanh`, for whole vectors at once."""
     return np.tanh(x)
 
 
 @overload(tanh)
 def compiled_tanh(x: Any) -> Callable[[Any], Any]:
-    """Return tanh for a type: e / (e + 2) with e = exp(2x) - 1.
+    """Return what `tanh` is for a type: e / (e + 2) with e = exp(2x) - 1.
 
     With 2x = m ln 2 + r, m whole and r at most ln 2 / 2 in size, e is 2**m p + 2**m - 1,
-    where p = exp(r) - 1 is Taylor's series.
+    where p = exp(r) - 1 is Taylor's series. The error is at most 3 units of the last place.
     """
     real = getattr(np, x.name)
     high, low = (real(part) for part in LN2[x])
@@ -139,7 +160,7 @@ def through_gate(d: Any, partner: Any, s: Any, dz: Any) -> None:
 def step_back(
     dh: Any, dc: Any, gates: Any, c_prev: Any, tanh_c: Any, dz: Any, total: Any
 ) -> None:
-    """Go back through one sequence's step: fill dz (4H,), add it to total, renew dc (H,)."""
+    """Go back through one sequence's step: fill dz (4H,), add it to total, renew dc."""
     one, H = dh.dtype.type(1), dh.size
     i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     dz_g = dz[2 * H : 3 * H]
@@ -156,38 +177,27 @@ def step_back(
         total[j] += dz[j]
 
 
-ROWS = 12  # of a tile of a product, at most: its sums fill 24 of the 32 vector registers
 BYTES = 64 if get_host_cpu_features().get("avx512f") else 32  # of a vector
 VECTORS = 2  # side by side in a tile
+ROWS = 12 if BYTES == 64 else 6  # of a tile at most: its sums fill three registers in four
 DEPTH = 384  # terms of a sum between two visits to memory, in the weights' gradients
 
 
-class Tile:
-    """Writes the code of one tile of a product, vector by vector.
+class Vectors:
+    """Writes code for vectors of numbers, as LLVM has them.
 
     Parameters
     ----------
-    context, builder : of numba
-    signature, arguments : of `tile`
+    builder : of numba
+    real : the numbers' type
+    size : bytes of one
     """
 
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        self.builder, dtype = builder, signature.args[0].dtype
-        self.real, self.size = context.get_value_type(dtype), dtype.bitwidth // 8
-        self.lanes = BYTES // self.size
-        self.vector = ir.VectorType(self.real, self.lanes)
-        arrays = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[:4], arguments)
-        )
-        self.out, self.start, self.left, self.panel = arrays
-        self.ahead, self.pace = arguments[4:]
-        self.depth = builder.extract_value(self.left.shape, 1)
-        columns = self.spread(builder.extract_value(self.out.shape, 1))
-        self.masks = [
-            builder.icmp_signed("<", ir.Constant(columns.type, list(lanes)), columns)
-            for lanes in (range(n * self.lanes, (n + 1) * self.lanes) for n in range(VECTORS))
-        ]
+    def __init__(self, builder: Any, real: Any, size: int) -> None:
+        self.builder, self.real, self.size = builder, real, size
+        self.lanes = BYTES // size
+        self.vector = ir.VectorType(real, self.lanes)
+        self.fma = f"fma.v{self.lanes}f{8 * size}"
 
     def spread(self, value: Any) -> Any:
         """Return a vector with a value in every lane."""
@@ -197,12 +207,15 @@ class Tile:
         return self.builder.shuffle_vector(one, ir.Constant(kind, None), zeros)
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
-        """Call an operation of LLVM on vectors."""
+        """Call an operation of LLVM, whose full name ends with the types it takes."""
         kind = ir.FunctionType(result, [a.type for a in arguments])
-        full = f"llvm.{name}.v{self.lanes}f{8 * self.size}"
-        full += ".p0" if name.startswith("masked") else ""
-        found = cgutils.get_or_insert_function(self.builder.module, kind, full)
+        found = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}")
         return self.builder.call(found, arguments)
+
+    def masked(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Load or store those lanes of a vector that a mask names."""
+        full = f"masked.{name}.v{self.lanes}f{8 * self.size}.p0"
+        return self.call(full, result, *arguments)
 
     def at(self, array: Any, row: Any, column: Any, kind: Any) -> Any:
         """Return the address of an entry of an array (., .), for a vector or a number."""
@@ -212,6 +225,33 @@ class Tile:
         place = self.builder.add(whole, self.builder.add(*steps))
         return self.builder.inttoptr(place, kind.as_pointer())
 
+
+class Tile(Vectors):
+    """Writes the code of one tile of a product.
+
+    Parameters
+    ----------
+    context, builder : of numba
+    signature, arguments : of `tile`
+    """
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        dtype = signature.args[0].dtype
+        super().__init__(builder, context.get_value_type(dtype), dtype.bitwidth // 8)
+        arrays = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:4], arguments)
+        )
+        self.out, self.start, self.left, self.panel = arrays
+        self.ahead, self.pace = arguments[4:]
+        columns = self.spread(builder.extract_value(self.out.shape, 1))
+        firsts = range(0, VECTORS * self.lanes, self.lanes)
+        lanes = [list(range(n, n + self.lanes)) for n in firsts]
+        self.masks = [
+            builder.icmp_signed("<", ir.Constant(columns.type, part), columns)
+            for part in lanes
+        ]
+
     def sums(self, rows: int) -> None:
         """Write code for ``out = start + left @ panel`` with this many rows."""
         builder, index = self.builder, ir.IntType(64)
@@ -219,7 +259,8 @@ class Tile:
         kept = {place: cgutils.alloca_once(builder, self.vector) for place in places}
         for slot in kept.values():
             builder.store(ir.Constant(self.vector, None), slot)
-        with cgutils.for_range(builder, self.depth) as loop:
+        depth = builder.extract_value(self.left.shape, 1)
+        with cgutils.for_range(builder, depth) as loop:
             lanes = [index(n * self.lanes) for n in range(VECTORS)]
             at = [self.at(self.panel, loop.index, n, self.vector) for n in lanes]
             right = [builder.load(place, align=self.size) for place in at]
@@ -228,40 +269,43 @@ class Tile:
                 entry = builder.load(self.at(self.left, index(r), loop.index, self.real))
                 for n, factor in enumerate(right):
                     terms = self.spread(entry), factor, builder.load(kept[r, n])
-                    builder.store(self.call("fma", self.vector, *terms), kept[r, n])
+                    builder.store(self.call(self.fma, self.vector, *terms), kept[r, n])
         for r, n in places:
             self.finish(builder.load(kept[r, n]), index(r), index(n * self.lanes), n)
 
     def fetch(self, k: Any) -> None:
         """Write code that asks for a part of the next panel, to be in the cache by then."""
-        builder, byte, code = self.builder, ir.IntType(8).as_pointer(), ir.IntType(32)
+        builder, code = self.builder, ir.IntType(32)
         place = builder.add(self.ahead, builder.mul(k, self.pace))
         for more in (ir.IntType(64)(0), builder.ashr(self.pace, ir.IntType(64)(1))):
             whole = builder.ptrtoint(self.panel.data, ir.IntType(64))
-            address = builder.inttoptr(builder.add(whole, builder.add(place, more)), byte)
-            kind = ir.FunctionType(ir.VoidType(), [byte, code, code, code])
-            found = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(found, [address, code(0), code(2), code(1)])
+            address = builder.add(whole, builder.add(place, more))
+            address = builder.inttoptr(address, ir.IntType(8).as_pointer())
+            self.call("prefetch.p0", ir.VoidType(), address, code(0), code(2), code(1))
 
     def finish(self, total: Any, row: Any, column: Any, n: int) -> None:
         """Write code that adds start to a vector of sums and stores it in out."""
         align, mask = ir.IntType(32)(self.size), self.masks[n]
         source = self.at(self.start, row, column, self.vector)
         nothing = ir.Constant(self.vector, None)
-        start = self.call("masked.load", self.vector, source, align, mask, nothing)
+        start = self.masked("load", self.vector, source, align, mask, nothing)
         total = self.builder.fadd(start, total)
         target = self.at(self.out, row, column, self.vector)
-        self.call("masked.store", ir.VoidType(), total, target, align, mask)
+        self.masked("store", ir.VoidType(), total, target, align, mask)
 
 
 @intrinsic
 def tile(
     context: Any, out: Any, start: Any, left: Any, panel: Any, ahead: Any, pace: Any
 ) -> Any:
-    """Fill out (rows, n) with start + left @ panel[:, :n], its sums held in registers."""
+    """Fill out (rows, n) with start + left @ panel[:, :n], its sums held in registers.
+
+    With entry k of the sum it fetches the memory ``ahead + k * pace`` bytes past the panel.
+    """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        writer, end = Tile(context, builder, signature, arguments), builder.append_basic_block()
+        writer = Tile(context, builder, signature, arguments)
+        end = builder.append_basic_block()
         choice = builder.switch(builder.extract_value(writer.out.shape, 0), end)
         for rows in range(1, ROWS + 1):
             block = builder.append_basic_block()
@@ -276,9 +320,7 @@ def tile(
 
 
 @compiled
-def tile_of(
-    out: Any, start: Any, left: Any, panel: Any, ahead: int, pace: int
-) -> None:
+def tile_of(out: Any, start: Any, left: Any, panel: Any, ahead: int, pace: int) -> None:
     """Call `tile`; a function of its own, so that its code is made once."""
     tile(out, start, left, panel, ahead, pace)
 
@@ -288,140 +330,90 @@ def product(out: Any, start: Any, left: Any, panels: Any) -> None:
     """Fill out (M, N) with start + left @ right, right in panels (count, K, width)."""
     (M, N), (K, width) = out.shape, panels.shape[1:]
     count = (M + ROWS - 1) // ROWS
+    pace = panels.strides[1] // count  # the next panel comes in as this one is used
     for q in range(panels.shape[0]):
         n, last = q * width, min((q + 1) * width, N)
         for part in range(count):
             m, end = M * part // count, M * (part + 1) // count
-            rows = left[m:end, 0:K]
-            pace = panels.strides[1] // count  # the next panel comes in as this one is used
             ahead = panels.strides[0] + part * K * pace
-            tile_of(
-                out[m:end, n:last], start[m:end, n:last], rows, panels[q], ahead, pace
-            )
+            target, before = out[m:end, n:last], start[m:end, n:last]
+            tile_of(target, before, left[m:end, 0:K], panels[q], ahead, pace)
 
 
 @compiled
-def pack(right: Any, panels: Any) -> None:
+def to_panels(right: Any, panels: Any) -> None:
     """Cut right (K, N) into panels of columns, (count, K, width), zeros past its end."""
     (K, N), width = right.shape, panels.shape[2]
     for q in range(panels.shape[0]):
-        n = min(width, N - q * width)
+        first, n = q * width, min(width, N - q * width)
         panels[q, :, n:] = 0
-        for first in range(0, K, 64):  # few enough to stay in the cache
-            last = min(first + 64, K)
-            panels[q, first:last, :n] = right[first:last, q * width : q * width + n]
+        for k in range(K):
+            for j in range(n):
+                panels[q, k, j] = right[k, first + j]
 
 
 @compiled
-def run(
-    x: Any, panels_ih: Any, panels_hh: Any, bias: Any, z: Any, gates: Any, c: Any,
-    tanh_c: Any, h: Any, first: int, last: int,
-) -> None:
-    """Run sequences first to last of a batch forward; arrays as in `fast_forward`, z (B, 4H)."""
-    x = borrowed(x)
-    panels_ih = borrowed(panels_ih)
-    panels_hh = borrowed(panels_hh)
-    bias = borrowed(bias)
-    z = borrowed(z)
-    gates = borrowed(gates)
-    c = borrowed(c)
-    tanh_c = borrowed(tanh_c)
-    h = borrowed(h)
+def run(arrays: Any, first: int, last: int) -> None:
+    """Run sequences first to last of a batch forward.
+
+    Parameters
+    ----------
+    arrays : x, weight_ih.T and weight_hh.T in panels, bias for each sequence (B, 4H), z
+        (B, 4H), and as in `FastCache` the gates, cells, their tanh and hidden states
+    """
+    x, W, U, bias, z, gates, c, tanh_c, h = borrowed(arrays)
     mine = z[first:last]
     for t in range(len(x)):
-        product(mine, bias[first:last], x[t, first:last], panels_ih)
-        product(mine, mine, h[t, first:last], panels_hh)
+        product(mine, bias[first:last], x[t, first:last], W)
+        product(mine, mine, h[t, first:last], U)
         for b in range(first, last):
             squash(z[b], gates[t, b])
             update(gates[t, b], c[t, b], c[t + 1, b], tanh_c[t, b], h[t + 1, b])
 
 
-FEW = 2  # inputs, at most, for which a tile would compute little but padding
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def dot(a: Any, b: Any) -> Any:
-    """Return the inner product of two vectors."""
-    total = a.dtype.type(0)
-    for j in range(a.size):
-        total += a[j] * b[j]
-    return total
-
-
 @compiled
-def few_inputs_back(dz: Any, x: Any, weight: Any, dx: Any, dweight: Any) -> None:
-    """Fill dx (B, I) and add to dweight (I, 4H), for weight (I, 4H) and a step's dz."""
-    kept = np.empty_like(dweight[0])
-    part = borrowed(kept)
-    for i in range(len(weight)):
-        part[:] = 0
-        for b in range(len(dz)):
-            seen, row = x[b, i], dz[b]
-            dx[b, i] = dot(row, weight[i])
-            for j in range(part.size):
-                part[j] += seen * row[j]
-        dweight[i] += part
-    kept[0] = 0  # lives to here
+def run_back(arrays: Any, dbias: Any, first: int, last: int) -> None:
+    """Run sequences first to last backward.
 
-
-@compiled
-def run_back(
-    dy: Any, gates: Any, c: Any, tanh_c: Any, panels_ih: Any, panels_hh: Any, dz: Any,
-    dh: Any, dc: Any, dx: Any, none: Any, dbias: Any, x: Any, few: Any, dfew: Any,
-    first: int, last: int,
-) -> None:
-    """Run sequences first to last backward; arrays as in `fast_backward`, none all zero."""
-    dy = borrowed(dy)
-    gates = borrowed(gates)
-    c = borrowed(c)
-    tanh_c = borrowed(tanh_c)
-    panels_ih = borrowed(panels_ih)
-    panels_hh = borrowed(panels_hh)
-    dz = borrowed(dz)
-    dh = borrowed(dh)
-    dc = borrowed(dc)
-    dx = borrowed(dx)
-    none = borrowed(none)
-    dbias = borrowed(dbias)
-    x = borrowed(x)
-    few = borrowed(few)
-    dfew = borrowed(dfew)
-    kept = np.empty_like(dbias)
-    total = borrowed(kept)
+    Parameters
+    ----------
+    arrays : dy, the gates, cells and their tanh, weight_ih and weight_hh in panels, zeros
+        (B, I) and (B, H); filled: dz (T, B, 4H), dh and dc (B, H), dx (T, B, I)
+    dbias : (2, 4H), the first row added to, the second for a step's sum
+    """
+    dy, gates, c, tanh_c, W, U, no_x, no_h, dz, dh, dc, dx = borrowed(arrays)
+    total, step_total = borrowed((dbias[0], dbias[1]))
     for t in range(len(dy) - 1, -1, -1):
-        total[:] = 0
+        step_total[:] = 0
         for b in range(first, last):
             dh_b, dy_b = dh[b], dy[t, b]
             for j in range(dh_b.size):
                 dh_b[j] += dy_b[j]
-            step_back(dh_b, dc[b], gates[t, b], c[t, b], tanh_c[t, b], dz[t, b], total)
-        dbias += total
-        mine, zeros = dz[t, first:last], none[first:last]
-        product(dh[first:last], zeros[:, : dh.shape[1]], mine, panels_hh)
-        if len(few):
-            few_inputs_back(mine, x[t, first:last], few, dx[t, first:last], dfew)
-        else:
-            product(dx[t, first:last], zeros[:, : dx.shape[2]], mine, panels_ih)
-    kept[0] = 0  # lives to here
+            step_back(dh_b, dc[b], gates[t, b], c[t, b], tanh_c[t, b], dz[t, b], step_total)
+        total += step_total
+        mine = dz[t, first:last]
+        product(dh[first:last], no_h[first:last], mine, U)
+        product(dx[t, first:last], no_x[first:last], mine, W)
 
 
 @compiled
-def add_up(dz: Any, seen: Any, out: Any, panels: Any, strips: Any) -> None:
-    """Fill out (rows, N) with dz.T @ seen, for dz (T * B, rows) and seen (T * B, N)."""
-    dz = borrowed(dz)
-    seen = borrowed(seen)
-    out = borrowed(out)
-    panels = borrowed(panels)
-    strips = borrowed(strips)
+def sum_products(arrays: Any) -> None:
+    """Fill out (rows, N) with dz.T @ seen, for dz (T * B, rows) and seen (T * B, N).
+
+    Parameters
+    ----------
+    arrays : dz, seen, out; and memory for seen in panels and for dz in strips of columns,
+        (count, DEPTH, width) and (count, DEPTH, ROWS)
+    """
+    dz, seen, out, panels, strips = borrowed(arrays)
     rows = dz.shape[1]
     out[:] = 0
     for first in range(0, len(dz), DEPTH):
         last = min(first + DEPTH, len(dz))
-        pack(seen[first:last], panels[:, : last - first])
+        to_panels(seen[first:last], panels[:, : last - first])
         for k in range(first, last):
             for q in range(strips.shape[0]):
-                n = min(ROWS, rows - q * ROWS)
-                for j in range(n):
+                for j in range(min(ROWS, rows - q * ROWS)):
                     strips[q, k - first, j] = dz[k, q * ROWS + j]
         for q in range(strips.shape[0]):
             part = out[q * ROWS : min((q + 1) * ROWS, rows)]
@@ -464,6 +456,15 @@ class FastCache(NamedTuple):
         """Gates that keep the cell as it is."""
         return 0.0, 1.0, 0.0, 0.0
 
+    def part(self, steps: slice) -> LSTMCache:
+        """Return the cache of some steps alone, as NumPy's way back reads it."""
+        states = slice(steps.start, steps.stop + 1)
+        x, h = self.x[steps], self.h[states]
+        shape = len(h), h.shape[1] + x.shape[2] + 1, x.shape[1]
+        stacked = stack_inputs(x, h[0].T, np.empty(shape, x.dtype))
+        stacked[:, : h.shape[1]] = h
+        return LSTMCache(stacked, self.gates[steps], self.c[states], self.tanh_c[steps])
+
 
 @cache
 def pool() -> ThreadPoolExecutor:
@@ -471,11 +472,16 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(config.NUMBA_NUM_THREADS)
 
 
+if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
+    os.register_at_fork(after_in_child=pool.cache_clear)
+
 ENOUGH = 2_000_000  # multiplications that are worth waking a thread for
 
 
-def share(n: int, work: int, job: Callable[[int, slice], None]) -> None:
+def on_threads(n: int, work: int, job: Callable[[int, slice], None]) -> None:
     """Do a job on all of n rows, cut into one part for each thread.
+
+    There are as many threads as numba's ``NUMBA_NUM_THREADS`` says: one for each core.
 
     Parameters
     ----------
@@ -501,10 +507,11 @@ def panels_for(name: str, K: int, N: int, like: Array, workspace: Workspace) -> 
     return memory[skip : skip + size].reshape(shape)
 
 
-def packed(name: str, right: Array, workspace: Workspace) -> Array:
-    """Return a matrix (K, N) in panels."""
-    panels = panels_for(name, *right.shape, right, workspace)
-    pack(right, panels)
+def in_panels(name: str, right: Array, workspace: Workspace) -> Array:
+    """Return a matrix (K, N) in panels, in the memory of a name."""
+    K, N = right.shape
+    panels = panels_for(name, K, N, right, workspace)
+    to_panels(right, panels)
     return panels
 
 
@@ -515,48 +522,49 @@ def fast_forward(
     """Run an LSTM; arguments and results as in `recurrence.lstm_forward`."""
     workspace = workspace or Workspace()
     (T, B, I), (rows, H), take = x.shape, weight_hh.shape, workspace.take
-    shapes = {"gates": (T, B, rows), "h": (T + 1, B, H), "c": (T + 1, B, H)}
-    gates, h, c = (take(name, shape, x) for name, shape in shapes.items())
-    z, tanh_c = take("z", (B, rows), x), take("tanh_c", (T, B, H), x)
-    U, W = packed("U", weight_hh.T, workspace), packed("W", weight_ih.T, workspace)
-    biases = take("biases", (B, rows), x)
-    biases[:] = bias
-    (h[0], c[0]), x = state, np.ascontiguousarray(x)
+    shapes = {"x": x.shape, "gates": (T, B, rows), "h": (T + 1, B, H), "c": (T + 1, B, H)}
+    seen, gates, h, c = (take(name, shape, x) for name, shape in shapes.items())
+    tanh_c, biases = take("tanh_c", (T, B, H), x), take("biases", (B, rows), x)
+    weights = (("W", weight_ih.T), ("U", weight_hh.T))
+    panels = [in_panels(name, weight, workspace) for name, weight in weights]
+    seen[:], biases[:], (h[0], c[0]) = x, bias, state
+    arrays = seen, *panels, biases, take("z", (B, rows), x), gates, c, tanh_c, h
 
-    def job(_: int, s: slice) -> None:
-        run(x, W, U, biases, z, gates, c, tanh_c, h, s.start, s.stop)
+    def job(_: int, part: slice) -> None:
+        run(arrays, part.start, part.stop)
 
-    share(B, T * B * rows * (H + I), job)
-    return h[1:].copy(), (h[-1].copy(), c[-1].copy()), FastCache(x, gates, h, c, tanh_c)
+    on_threads(B, T * B * rows * (H + I), job)
+    cache = FastCache(seen, gates, h, c, tanh_c)
+    return h[1:].copy(), (h[-1].copy(), c[-1].copy()), cache
 
 
 def fast_backward(
-    dy: Array, dstate: State, cache: FastCache,
+    dy: Array, dstate: State, cache: Any,
     weight_ih: Array, weight_hh: Array, bias: Array, workspace: Workspace | None = None,
 ) -> tuple[Array, State, State]:
-    """Go back through `fast_forward`; all else as in `recurrence.lstm_backward`."""
-    workspace = workspace or Workspace()
-    x, gates, h, c, tanh_c = cache
-    (T, B, I), (rows, H) = x.shape, weight_hh.shape
-    dz, dx = workspace.take("dz", gates.shape, x), np.empty_like(x)
-    dbias = np.zeros((config.NUMBA_NUM_THREADS, rows), x.dtype)
-    few = np.ascontiguousarray(weight_ih.T if I <= FEW else weight_ih.T[:0])
-    dfew = np.zeros((config.NUMBA_NUM_THREADS, *few.shape), x.dtype)
-    none = np.zeros((B, max(H, I)), x.dtype)
-    U, W = packed("U", weight_hh, workspace), packed("W", weight_ih, workspace)
-    (dh, dc), dy = (s.copy() for s in dstate), np.ascontiguousarray(dy)
+    """Go back through `fast_forward`; arguments and results as in `lstm_backward`.
 
-    def job(k: int, s: slice) -> None:
-        run_back(
-            dy, gates, c, tanh_c, W, U, dz, dh, dc, dx, none, dbias[k], x, few, dfew[k],
-            s.start, s.stop,
-        )
+    A cache of another run, and one that makes its steps again, goes to that function.
+    """
+    if not isinstance(cache, FastCache):
+        return lstm_backward(dy, dstate, cache, weight_ih, weight_hh, bias, workspace)
+    workspace, x, (rows, H) = workspace or Workspace(), cache.x, weight_hh.shape
+    (T, B, I), parts = x.shape, config.NUMBA_NUM_THREADS
+    dz, dx = workspace.take("dz", cache.rows.shape, x), np.empty_like(x)
+    dbias = np.zeros((parts, 2, rows), x.dtype)
+    zeros = np.zeros((B, I), x.dtype), np.zeros((B, H), x.dtype)
+    weights = (("W", weight_ih), ("U", weight_hh))
+    panels = [in_panels(name, weight, workspace) for name, weight in weights]
+    dh, dc = (s.copy() for s in dstate)
+    dy = np.require(dy, requirements=["C", "W"])  # each layout would be compiled anew
+    read = dy, cache.rows, cache.cells, cache.squashed, *panels, *zeros
 
-    share(B, T * B * rows * (H + I), job)
-    inputs = (h[:-1],) if I <= FEW else (h[:-1], x)
-    dweight_hh, *rest = weight_gradients(dz, inputs, workspace)
-    dweight_ih = rest[0] if rest else np.ascontiguousarray(dfew.sum(0).T)
-    return dx, (dh, dc), (dweight_ih, dweight_hh, dbias.sum(0))
+    def job(k: int, part: slice) -> None:
+        run_back((*read, dz, dh, dc, dx), dbias[k], part.start, part.stop)
+
+    on_threads(B, T * B * rows * (H + I), job)
+    dweight_ih, dweight_hh = weight_gradients(dz, (x, cache.hidden[:-1]), workspace)
+    return dx, (dh, dc), (dweight_ih, dweight_hh, dbias[:, 0].sum(0))
 
 
 def weight_gradients(dz: Array, seen: State, workspace: Workspace) -> State:
@@ -570,27 +578,17 @@ def weight_gradients(dz: Array, seen: State, workspace: Workspace) -> State:
     """
     rows, parts = dz.shape[2], config.NUMBA_NUM_THREADS
     flat, *inputs = (a.reshape(-1, a.shape[2]) for a in (dz, *seen))
-    sums = tuple(np.empty((rows, seen.shape[1]), dz.dtype) for seen in inputs)
+    sums = tuple(np.empty((rows, a.shape[1]), dz.dtype) for a in inputs)
     depth, N = min(DEPTH, len(flat)), max(out.shape[1] for out in sums)
     panels = [panels_for(f"panels{k}", depth, N, dz, workspace) for k in range(parts)]
     strips = workspace.take("strips", (rows // ROWS + parts, depth, ROWS), dz)
 
-    def job(k: int, s: slice) -> None:
-        first = s.start // ROWS + k
-        mine = strips[first : first - (s.start - s.stop) // ROWS]
-        for seen, out in zip(inputs, sums):
+    def job(k: int, part: slice) -> None:
+        first = part.start // ROWS + k
+        mine = strips[first : first - (part.start - part.stop) // ROWS]
+        for a, out in zip(inputs, sums):
             count = -(-out.shape[1] // panels[k].shape[2])
-            add_up(flat[:, s], seen, out[s], panels[k][:count], mine)
+            sum_products((flat[:, part], a, out[part], panels[k][:count], mine))
 
-    share(rows, flat.size * N, job)
+    on_threads(rows, flat.size * N, job)
     return sums
-
-
-def use_fast(on: bool = True) -> None:
-    """Let every LSTM on the processor run compiled from now on, or no longer.
-
-    A function is compiled when first needed, which takes some seconds, and kept on disk.
-    """
-    pairs = {lstm_forward: fast_forward, lstm_backward: fast_backward}
-    stack.COMPILED.clear()
-    stack.COMPILED.update(pairs if on else {})
