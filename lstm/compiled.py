@@ -212,6 +212,12 @@ class Vectors:
         found = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}")
         return self.builder.call(found, arguments)
 
+    def mask(self, first: int, count: Any) -> Any:
+        """Name the lanes of a vector whose numbers, from first on, are below a count."""
+        counts = self.spread(count)
+        numbers = ir.Constant(counts.type, list(range(first, first + self.lanes)))
+        return self.builder.icmp_signed("<", numbers, counts)
+
     def masked(self, name: str, result: Any, *arguments: Any) -> Any:
         """Load or store those lanes of a vector that a mask names."""
         full = f"masked.{name}.v{self.lanes}f{8 * self.size}.p0"
@@ -231,8 +237,7 @@ class Tile(Vectors):
 
     Parameters
     ----------
-    context, builder : of numba
-    signature, arguments : of `tile`
+    context, builder, signature, arguments : of a call of `tile`
     """
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -244,13 +249,8 @@ class Tile(Vectors):
         )
         self.out, self.start, self.left, self.panel = arrays
         self.ahead, self.pace = arguments[4:]
-        columns = self.spread(builder.extract_value(self.out.shape, 1))
-        firsts = range(0, VECTORS * self.lanes, self.lanes)
-        lanes = [list(range(n, n + self.lanes)) for n in firsts]
-        self.masks = [
-            builder.icmp_signed("<", ir.Constant(columns.type, part), columns)
-            for part in lanes
-        ]
+        columns = builder.extract_value(self.out.shape, 1)
+        self.masks = [self.mask(n * self.lanes, columns) for n in range(VECTORS)]
 
     def sums(self, rows: int) -> None:
         """Write code for ``out = start + left @ panel`` with this many rows."""
@@ -556,7 +556,7 @@ def fast_backward(
     weights = (("W", weight_ih), ("U", weight_hh))
     panels = [in_panels(name, weight, workspace) for name, weight in weights]
     dh, dc = (s.copy() for s in dstate)
-    dy = np.require(dy, requirements=["C", "W"])  # each layout would be compiled anew
+    dy = np.require(dy, requirements="CAW")  # each layout would be compiled anew
     read = dy, cache.rows, cache.cells, cache.squashed, *panels, *zeros
 
     def job(k: int, part: slice) -> None:

@@ -136,7 +136,7 @@ def test_what_is_not_finite_goes_where_numpy_sends_it(on):
 def test_recompute_runs_forward_compiled_and_back_with_numpy(on):
     layer, x, dy, lengths = problem((45, 3, 2, 5), ragged=True, recompute=20)
     found = everything(layer, x, dy, lengths)
-    assert type(layer.kept().caches[0].made) is compiled.FastCache
+    assert type(layer.kept().runs[0].made) is compiled.FastCache
     lstm.use_fast(False)
     is_close(found, everything(layer, x, dy, lengths))
 
