@@ -556,7 +556,7 @@ def fast_backward(
     weights = (("W", weight_ih), ("U", weight_hh))
     panels = [in_panels(name, weight, workspace) for name, weight in weights]
     dh, dc = (s.copy() for s in dstate)
-    dy = np.require(dy, requirements="CAW")  # each layout would be compiled anew
+    dy = np.require(dy, requirements=["C", "A", "W"])  # else compiled anew
     read = dy, cache.rows, cache.cells, cache.squashed, *panels, *zeros
 
     def job(k: int, part: slice) -> None:
