@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("numpy", "numpy-ml", "onnxruntime", "torch")
+PACKAGES = ("numba", "numpy", "numpy-ml", "onnxruntime", "torch")
 LSTM = Path(__file__).resolve().parents[1] / "lstm"
 
 

@@ -12,7 +12,7 @@ Size = tuple[int, int, int, int]  # T, B, I, H
 Task = dict[str, Any]
 
 SUBJECTS = {  # each a module of `subjects`
-    "lstm": "package", "PyTorch": "pytorch", "products": "products",
+    "lstm": "package", "fast": "fast", "PyTorch": "pytorch", "products": "products",
     "numpy-ml": "numpy_ml_cell", "tutorial": "tutorial", "ONNX Runtime": "onnx_runtime",
 }  # fmt: skip
 SIZES: list[Size] = [
@@ -78,7 +78,7 @@ GROUPS: dict[str, Group] = {
     "calls": Group(("lstm",), {"a step": {"call": "calls_per_step"}}, 1),
     "memory": Group(("lstm",), tasks([*SIZES, *LONG], call="memory_of_step"), 1),
     "import": Group(("lstm",), {"import": {"call": "import_seconds"}}),
-    "training": Group(("lstm", "PyTorch", "products"), tasks(SIZES, make="training")),
+    "training": Group(("lstm", "fast", "PyTorch", "products"), tasks(SIZES, make="training")),
     "others": Group(("lstm", "numpy-ml", "tutorial", "products"), tasks(SIZES, make="training"), 3),
     "inference": Group(("lstm", "PyTorch", "ONNX Runtime", "products"), tasks(SIZES, make="inference")),
     "variants": Group(("lstm", "PyTorch"), variants(), 5),

@@ -23,7 +23,7 @@ PAUSE = 0.3  # seconds before a turn: for that long the threads of the turn befo
 def environment(threads: int) -> dict[str, str]:
     """Return this process's environment without settings of OpenBLAS, and with so many threads."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    return kept | {f"{library}_NUM_THREADS": str(threads) for library in ("OPENBLAS", "OMP", "MKL")}
+    return kept | {f"{library}_NUM_THREADS": str(threads) for library in ("OPENBLAS", "OMP", "MKL", "NUMBA")}
 
 
 class Worker:

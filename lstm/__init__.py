@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoints, EarlyStopping
     from .diagnosis import diagnose
     from .direction import Reversed
+    from .fast import use_fast
     from .gradcheck import gradient_check
     from .interop import load, load_torch_state_dict, save, torch_state_dict
     from .parallel import RankCheckpoints, RankError, fit_parallel, share
@@ -134,6 +135,7 @@ __all__ = [
     "to_numpy",
     "torch_state_dict",
     "traces",
+    "use_fast",
     "warmup_exponential",
     "windows",
 ]
@@ -143,6 +145,7 @@ LATER = {
     "checkpoints": ("Checkpoints", "EarlyStopping"),
     "diagnosis": ("diagnose",),
     "direction": ("Reversed",),
+    "fast": ("use_fast",),
     "gradcheck": ("gradient_check",),
     "interop": ("load", "load_torch_state_dict", "save", "torch_state_dict"),
     "parallel": ("RankCheckpoints", "RankError", "fit_parallel", "share"),

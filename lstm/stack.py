@@ -71,11 +71,16 @@ def hold(cache: Any, lengths: Array) -> State:
     return tuple(s[-1].T.copy() for s in states)
 
 
+# What `fast.use_fast` puts in the place of a run's function on the processor.
+COMPILED: dict[Any, Any] = {}
+
+
 def for_device(run: Run, array: Array) -> Run:
     """Return the form of a run's function for the device that holds an array.
 
-    On the processor that is the function itself. On a GPU it is its counterpart in
-    `kernels`, which makes one launch of each step; a function without one stays.
+    On the processor that is the function itself, or what `fast.use_fast` has put in its
+    place. On a GPU it is its counterpart in `kernels`, which makes one launch of each step.
+    A function without a counterpart stays.
 
     Parameters
     ----------
@@ -83,8 +88,9 @@ def for_device(run: Run, array: Array) -> Run:
     array : (...)
     """
     if device_of(array) == "cpu":
-        return run
-    found: Run = import_module("lstm.kernels").FUSED.get(run, run)
+        found: Run = COMPILED.get(run, run)
+    else:
+        found = import_module("lstm.kernels").FUSED.get(run, run)
     return found
 
 

@@ -89,7 +89,7 @@ def test_it_requires_numpy_alone(wheel: zipfile.Path) -> None:
     required = [Requirement(value) for key, value in metadata(wheel) if key == "Requires-Dist"]
     assert [str(r) for r in required if r.marker is None] == ["numpy>=2"]
     extras = {value for key, value in metadata(wheel) if key == "Provides-Extra"}
-    assert extras == {"plot", "train", "io", "cuda", "onnx", "cluster", "mpi", "book", "test"}
+    assert extras == {"plot", "train", "io", "cuda", "onnx", "fast", "cluster", "mpi", "book", "test"}
 
 
 def test_it_carries_its_license(wheel: zipfile.Path) -> None:
