@@ -10,6 +10,7 @@ import codeop
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -29,6 +30,7 @@ from weave import ROOT, notebooks
 
 SECONDS = ROOT / "tests" / "data" / "chapter_seconds.json"
 BUDGET = 30.0  # seconds on one core for those that `make test` runs
+ELSEWHERE = {"speed/your-gpu"}  # its sizes are for a GPU: test_your_gpu.py runs it with small ones
 
 
 @contextlib.contextmanager
@@ -82,9 +84,35 @@ def run_chapter(path: Path) -> None:
                 run_cell(cell, f"{path.stem}, cell {number}", compiler, namespace)
 
 
+def report(path: Path, sender: Any) -> None:
+    """Run a chapter; send its error, or None."""
+    try:
+        run_chapter(path)
+        sender.send(None)
+    except BaseException as error:
+        sender.send(f"{type(error).__name__}: {error}")
+
+
+def run_apart(path: Path, limit: float = 300.0) -> None:
+    """Run a chapter in a process of its own: what it imports and starts ends with it."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=report, args=(path, sender))
+    process.start()
+    found = receiver.recv() if receiver.poll(limit) else f"not done after {limit} seconds"
+    process.kill()
+    process.join()
+    assert found is None, found
+
+
 def name_of(path: Path) -> str:
     """Return a chapter's name, such as ``gates/step``."""
     return path.relative_to(ROOT / "book").with_suffix("").as_posix()
+
+
+def chapters() -> list[Path]:
+    """Return the chapters that run here, in the book's order."""
+    return [path for path in notebooks(ROOT) if name_of(path) not in ELSEWHERE]
 
 
 def affordable(paths: list[Path], seconds: dict[str, float], budget: float) -> list[Path]:
@@ -103,8 +131,8 @@ def affordable(paths: list[Path], seconds: dict[str, float], budget: float) -> l
 def main() -> None:
     """Measure the chapters named, or all, and store their seconds."""
     stored = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
-    wanted = sys.argv[1:] or [name_of(path) for path in notebooks(ROOT)]
-    for path in notebooks(ROOT):
+    wanted = sys.argv[1:] or [name_of(path) for path in chapters()]
+    for path in chapters():
         if name_of(path) in wanted:
             start = time.process_time()
             run_chapter(path)

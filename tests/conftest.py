@@ -24,7 +24,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, has no build for it
     collect_ignore = [
         "test_cupy.py", "test_kernel_layers.py", "test_gpu.py", "test_graphs.py",
-        "test_gpu_errors.py", "test_your_gpu.py",
+        "test_gpu_errors.py", "test_your_gpu.py", "test_cupy_names.py", "test_update_cupy.py",
+        "test_chapters_cupy.py",
     ]  # fmt: skip
 
 PACKAGE = {

@@ -6,10 +6,10 @@ import os
 import pytest
 
 import chapters
+import shim
 from conftest import code_cell, write_notebook
-from weave import ROOT, notebooks
 
-ALL = notebooks(ROOT)
+ALL = chapters.chapters()
 TIMES = json.loads(chapters.SECONDS.read_text())
 CHOSEN = (
     ALL if os.environ.get("CHAPTERS") == "all" else chapters.affordable(ALL, TIMES, chapters.BUDGET)
@@ -18,7 +18,18 @@ CHOSEN = (
 
 @pytest.mark.parametrize("path", CHOSEN, ids=chapters.name_of)
 def test_a_chapter_runs_on_the_device(path):
-    chapters.run_chapter(path)
+    if shim.COMPILER is None:
+        pytest.skip(shim.NEEDED)
+    chapters.run_apart(path)
+
+
+@pytest.mark.parametrize("text, limit, message", [
+    ("1 / 0", 60.0, "ZeroDivisionError"), ("import time; time.sleep(60)", 0.2, "not done after 0.2 s"),
+])  # fmt: skip
+def test_a_process_apart_says_what_failed(tmp_path, text, limit, message):
+    write_notebook(tmp_path / "x.ipynb", [code_cell(text)])
+    with pytest.raises(AssertionError, match=message):
+        chapters.run_apart(tmp_path / "x.ipynb", limit)
 
 
 def test_the_budget_takes_the_fastest_and_the_unknown():
