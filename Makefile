@@ -37,7 +37,7 @@ book: $(SITE)  ## build the site into _build/html
 test: export OPENBLAS_NUM_THREADS := 1
 test: $(SITE)  ## test the package, every notebook and the site
 	$(BIN)/python book/weave.py --check
-	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadgroup -q
 
 nightly: $(READY)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in
 	EXAMPLES=1000 CHAPTERS=all $(BIN)/python -m pytest tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q

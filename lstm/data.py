@@ -235,7 +235,7 @@ class Strings(NamedTuple):
     legal: Array
 
 
-def side_by_side(rows: Sequence[Array]) -> Strings:
+def pad_strings(rows: Sequence[Array]) -> Strings:
     """Pad strings, each a table (n_b, 1 + K): a token, and 1 for each that may follow."""
     table, lengths = pad(rows)
     return Strings(table[:, :, 0], lengths, table[:, :, 1:] == 1)
@@ -283,7 +283,7 @@ def embedded_reber(count: int, rng: np.random.Generator) -> Strings:
     """
     check_size("embedded_reber", "count", count)
     grammar = [*embedded_grammar(), {}]
-    return side_by_side([np.array([*walk(grammar, rng)]) for _ in range(count)])
+    return pad_strings([np.array([*walk(grammar, rng)]) for _ in range(count)])
 
 
 def batches(

@@ -65,9 +65,11 @@ def share(x: Array, comm: Communicator) -> Array:
 
     Raises
     ------
-    ValueError
-        If there are fewer sequences than ranks.
+    TypeError, ValueError
+        If x is no array with an axis; if there are fewer sequences than ranks.
     """
+    if not getattr(x, "ndim", 0):
+        raise TypeError(f"share expected x as an array with a batch, got {x!r}")
     sequences = x.swapaxes(0, 1) if x.ndim > 1 else x
     if len(sequences) < comm.size:
         raise ValueError(
@@ -129,7 +131,7 @@ def gathered(comm: Communicator, value: Any) -> list[Any]:
     return comm.allgather(value)
 
 
-def add_up(arrays: Mapping[str, Array], comm: Communicator) -> None:
+def sum_over_ranks(arrays: Mapping[str, Array], comm: Communicator) -> None:
     """Replace arrays by their sums over all ranks, in place, in one message.
 
     Parameters
@@ -204,9 +206,9 @@ class Summed:
         try:
             found = self.model.backward(dy, dstate)
         except BaseException:  # the others wait for a sum: no rank takes a step by NaN
-            add_up({name: p * np.nan for name, p in self.params.items()}, self.comm)
+            sum_over_ranks({name: p * np.nan for name, p in self.params.items()}, self.comm)
             raise
-        add_up(self.grads, self.comm)
+        sum_over_ranks(self.grads, self.comm)
         return found
 
 

@@ -16,7 +16,7 @@ from .data import (
     Split,
     Strings,
     embedded_grammar,
-    side_by_side,
+    pad_strings,
     sine_task,
     walk,
 )
@@ -208,7 +208,7 @@ def continual_reber(steps: int, count: int, rng: np.random.Generator) -> Strings
     """
     check_draw("continual_reber", rng, steps=(steps, 1), count=(count, 1))
     circle = [*embedded_grammar()[:-1], {"E": 0}]
-    return side_by_side(
+    return pad_strings(
         [np.array([*islice(walk(circle, rng), steps)]) for _ in range(count)]
     )
 
@@ -238,6 +238,8 @@ def counting_task(sizes: Sequence[int], letters: str = "ab") -> Strings:
             "counting_task expected letters as two or more, all different, without S and "
             f"T, got {letters!r}"
         )
+    if not hasattr(sizes, "__len__"):
+        raise TypeError(f"counting_task expected sizes as a list of ints, got {sizes!r}")
     if not len(sizes):
         raise ValueError("counting_task expected at least one size, got none")
     strings, kinds = [], len(letters)
@@ -248,7 +250,7 @@ def counting_task(sizes: Sequence[int], letters: str = "ab") -> Strings:
         legal[np.arange(len(tokens) - 1), tokens[1:]] = 1
         legal[tokens == 2, 2:4] = 1
         strings.append(np.column_stack([tokens, legal]))
-    return side_by_side(strings)
+    return pad_strings(strings)
 
 
 def parity_task(

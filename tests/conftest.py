@@ -25,8 +25,19 @@ if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, h
     collect_ignore = [
         "test_cupy.py", "test_kernel_layers.py", "test_gpu.py", "test_graphs.py",
         "test_gpu_errors.py", "test_your_gpu.py", "test_cupy_names.py", "test_update_cupy.py",
-        "test_chapters_cupy.py",
+        "test_chapters_cupy.py", "test_diagnose_cupy.py",
     ]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, and the cells of a notebook, in one process of xdist.
+
+    Planted faults are many, slow and independent: they go to whichever process is free.
+    """
+    for item in items:
+        if item.path.name != "test_mutations.py":
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
 
 PACKAGE = {
     "__init__.py": "from .shapes import area\n",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,6 +215,13 @@ def test_fewer_sequences_than_ranks():
         assert type(error) is ValueError and str(error) == (
             "share expected at least 8 sequences, one for each rank, got 7"
         )
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], np.array(3.0), None])
+def test_what_is_no_batch(x):
+    message = f"^{re.escape(f'share expected x as an array with a batch, got {x!r}')}$"
+    with pytest.raises(TypeError, match=message):
+        lstm.share(x, SimpleNamespace(rank=0, size=1))
 
 
 @pytest.mark.parametrize("size", [2, 9])

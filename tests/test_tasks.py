@@ -347,6 +347,7 @@ def test_double_precision_holds_the_same_draw(name):
          "noisy_sine_task expected noise of at least 0 and finite, got nan"),
         (lambda: lstm.counting_task([2, 0]), ValueError, "counting_task expected sizes of at least 1, got 0"),
         (lambda: lstm.counting_task([]), ValueError, "counting_task expected at least one size, got none"),
+        (lambda: lstm.counting_task(3), TypeError, "counting_task expected sizes as a list of ints, got 3"),
         *((lambda letters=letters: lstm.counting_task([1], letters), ValueError,
            "counting_task expected letters as two or more, all different, without S and T, "
            f"got {letters!r}") for letters in ("a", "aa", "aT", "")),
