@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: help book test nightly weave notebooks grids bench clean
+.PHONY: help book test nightly weave notebooks evidence bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -49,7 +49,7 @@ notebooks: weave  ## weave, execute every chapter in order, store the outputs
 	$(BIN)/python book/run.py
 
 # Each run has one thread of BLAS. GRID="sine --scheduler HOST:8786" runs on a Dask cluster.
-grids: $(READY)  ## measure what the stored tables of long grids lack; GRID=sine for one of them
+evidence: $(READY)  ## measure what the stored tables of long grids lack; GRID=sine for one of them
 	$(BIN)/python -m experiments.sweep $(GRID)
 
 bench: $(READY)  ## time the package beside PyTorch and others, which it installs; ONLY="training sine" for these groups

@@ -1,4 +1,4 @@
-"""Run the long grids of the book: ``make grids``, or ``python -m experiments.sweep NAME...``.
+"""Run the long grids of the book: ``make evidence``, or ``python -m experiments.sweep NAME...``.
 
 A grid is a module of this folder. It has FILE, the table of results, a path from the root;
 ``measure(**cell)``, which returns a dict of results; and ``cells(rows)``, which returns the
@@ -8,7 +8,9 @@ The table is replaced by a longer one whenever a result comes, so a killed sweep
 it was. A cell that fails is named at the end, costs no other, and is tried again by the next run.
 Cells run in processes of this machine, or with ``--scheduler ADDRESS`` on a Dask cluster whose
 scheduler and workers find the same source. A cell whose worker dies goes to another worker.
-The first line holds a digest of the source that made the table; one of another is refused.
+The first line holds a digest of the source that made the table, the grid's and that of each
+module of the experiments and of the package that it uses; a table of another is refused.
+Each row ends with the seconds of processor time that its cell took.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import csv
 import hashlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +48,7 @@ def texts(values: Cell) -> Row:
 
 
 def digest(grid: ModuleType) -> str:
-    """Return a short name of the source of a grid and of modules beside it that it imports.
+    """Return a short name of the source of a grid and of what it imports from here.
 
     What changes no result does not count: comments, docstrings, FILE, `cells`.
     """
@@ -56,10 +59,16 @@ def digest(grid: ModuleType) -> str:
             if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
                 node.body = [part for part in node.body if not aside(part)]
         found.update(ast.unparse(tree).encode())
-        names = {getattr(value, "__module__", None) or "" for value in vars(module).values()}
-        beside = [sys.modules[n] for n in sorted(names) if n.startswith(f"{grid.__package__}.")]
-        queue += [module for module in beside if module not in queue]
+        queue += [module for module in imported(module) if module not in queue]
     return found.hexdigest()[:12]
+
+
+def imported(module: ModuleType) -> list[ModuleType]:
+    """Return the modules of the experiments and of the package that a module takes things from."""
+    values = vars(module).values()
+    names = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
+    own = (str(module.__package__), "lstm")
+    return [sys.modules[n] for n in sorted(filter(None, names)) if n.split(".")[0] in own]
 
 
 def aside(node: ast.stmt) -> bool:
@@ -90,14 +99,14 @@ def attempt(measure: Callable[..., Cell], cell: Cell) -> tuple[Row, Row, str]:
 
     Cells are what runs side by side: threads of their own would wait for each other.
     """
-    found, error = {}, ""
+    found, error, start = {}, "", time.process_time()
     try:
         with threadpool_limits(1):
             found = measure(**cell)
     except Exception:
         error = traceback.format_exc()
     rounded = {name: f"{v:.2e}" if isinstance(v, float) else v for name, v in found.items()}
-    return texts(cell), texts(rounded), error
+    return texts(cell), texts(rounded | {"seconds": f"{time.process_time() - start:.1f}"}), error
 
 
 def find(cell: Cell, rows: list[Row]) -> Row | None:

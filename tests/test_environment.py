@@ -102,7 +102,7 @@ def test_its_gpu_line_says_the_same() -> None:
             "python>=3.10",
             "python: environment.yml says >=3.10, pyproject.toml >=3.11",
         ),
-        ("numpy>=2", "numpy>=2\n  - scipy", "scipy: environment.yml says , pyproject.toml None"),
+        ("numpy>=2", "numpy>=2\n  - pandas", "pandas: environment.yml says , pyproject.toml None"),
     ],
 )
 def test_a_difference_is_named(old: str, new: str, message: str) -> None:

@@ -43,7 +43,7 @@ def sweep(measure: Any, cells: Any, path: Path, head: str = HEAD) -> list[str]:
 def test_a_table_holds_the_command_and_a_row_a_cell(tmp_path: Path, capsys: Any) -> None:
     assert sweep(squares, numbers(3, 12), tmp_path / "t.csv") == []
     assert (tmp_path / "t.csv").read_text() == (
-        f"{HEAD}\nx,square,sign,nothing\n3,9.00e+00,True,\n12,1.44e+02,True,\n"
+        f"{HEAD}\nx,square,sign,nothing,seconds\n3,9.00e+00,True,,0.0\n12,1.44e+02,True,,0.0\n"
     )
     assert "t.csv: 2 of 2" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
@@ -59,7 +59,9 @@ def test_what_is_stored_is_not_measured_again(tmp_path: Path) -> None:
     sweep(measure, numbers(1, 3), tmp_path / "t.csv")
     sweep(measure, numbers(1, 2, 3), tmp_path / "t.csv")
     assert seen == [1, 3, 2]
-    assert runner.read(tmp_path / "t.csv")[1] == [{"x": str(x), "y": str(x)} for x in (1, 2, 3)]
+    assert runner.read(tmp_path / "t.csv")[1] == [
+        {"x": str(x), "y": str(x), "seconds": "0.0"} for x in (1, 2, 3)
+    ]
 
 
 def test_a_cell_that_left_the_grid_leaves_the_table(tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_killed_sweep_continues_where_it_was(tmp_path: Path) -> None:
     second = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
     assert runner.read(tmp_path / "t.csv")[1] == [
-        {"x": str(x), "y": f"{2.0 * x:.2e}"} for x in range(12)
+        {"x": str(x), "y": f"{2.0 * x:.2e}", "seconds": "0.0"} for x in range(12)
     ]
     begun = [len((tmp_path / f"begun_{x}").read_text()) for x in range(12)]
     assert all(begun[int(row["x"])] == 1 for row in kept)  # nothing that was stored is done again
@@ -356,7 +358,7 @@ def test_the_command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     assert runner.main(["toy", "--jobs", "1", "--fresh"]) == 0
     head, rows = runner.read(tmp_path / "t.csv")
     assert head == f"# python -m experiments.sweep toy; source {runner.digest(toy)}"
-    assert rows == [{"x": "2", "y": "4"}]
+    assert rows == [{"x": "2", "y": "4", "seconds": "0.0"}]
 
 
 def test_every_grid_is_in_the_list() -> None:
@@ -369,7 +371,7 @@ def test_every_grid_is_in_the_list() -> None:
 def test_a_stored_table_is_that_of_its_grid(name: str) -> None:
     module = import_module(f"experiments.{name}")
     head, rows = runner.read(ROOT / module.FILE)
-    fault = f"run `make grids GRID={name}`"
+    fault = f"run `make evidence GRID={name}`"
     assert head == f"# python -m experiments.sweep {name}; source {runner.digest(module)}", fault
     cells = [runner.texts(cell) for cell in module.cells(rows)]
     assert [{k: row[k] for k in cell} for cell, row in zip(cells, rows)] == cells, fault
