@@ -15,11 +15,11 @@ def cells(rows):
 
 
 def years():
-    """Return windows of the years to 1850, to fit, and of those to 1920, to choose by."""
+    """Return windows of the years to 1850, to fit, and of 1851 to 1920, to choose by."""
     year, numbers = sunspots()
     root = np.sqrt(numbers).astype("f4")
     root = (root - root[year <= 1850].mean()) / root[year <= 1850].std()
-    return windows(root[year <= 1850], 30), windows(root[(year > 1820) & (year <= 1920)], 30)
+    return windows(root[year <= 1850], 30), windows(root[(year > 1850) & (year <= 1920)], 30)
 
 
 def network(kind, p, seed):
