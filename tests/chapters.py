@@ -33,6 +33,17 @@ BUDGET = 30.0  # seconds on one core for those that `make test` runs
 ELSEWHERE = {"speed/your-gpu"}  # its sizes are for a GPU: test_your_gpu.py runs it with small ones
 
 
+class WithoutTorch:
+    """Let no import find PyTorch, which would look into CuPy.
+
+    A None among `sys.modules` would do that too, and break SciPy, which looks there itself.
+    """
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("no PyTorch beside the stand-in for CuPy", name=name)
+
+
 @contextlib.contextmanager
 def machine_with_a_gpu(folder: Path) -> Iterator[dict[str, Any]]:
     """Put the stand-in and its GPU in place; give the namespace that cells run in."""
@@ -41,7 +52,8 @@ def machine_with_a_gpu(folder: Path) -> Iterator[dict[str, Any]]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setitem(sys.modules, "cupy", strict_cupy.StrictCuPy())
         patch.setitem(sys.modules, "__main__", main)
-        patch.setitem(sys.modules, "torch", None)  # it would look into CuPy when imported
+        patch.delitem(sys.modules, "torch", raising=False)
+        patch.setattr(sys, "meta_path", [WithoutTorch(), *sys.meta_path])
         patch.setenv("LSTM_DEVICE", "cuda")
         patch.setenv("PYTHONPATH", str(ROOT / "tests" / "children"), prepend=os.pathsep)
         patch.chdir(folder)

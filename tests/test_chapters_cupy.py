@@ -70,3 +70,13 @@ def test_what_cupy_allows_runs_and_nothing_is_left_behind(tmp_path):
     write_notebook(tmp_path / "x.ipynb", cells)
     with pytest.raises(AssertionError, match="is tagged raises-exception and raises none"):
         chapters.run_chapter(tmp_path / "x.ipynb")
+
+
+def test_torch_is_not_found_and_leaves_no_none_where_scipy_looks(tmp_path):
+    look = "import sys\nprint(sys.modules.get('torch', 'none'))"
+    cells = [code_cell(text) for text in (look, "import torch", look)]
+    for cell in (cells[0], cells[2]):
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["none\n"]}]
+    cells[1]["metadata"]["tags"] = ["raises-exception"]
+    write_notebook(tmp_path / "x.ipynb", cells)
+    chapters.run_chapter(tmp_path / "x.ipynb")
