@@ -38,6 +38,7 @@ GRIDS = (
     "sine", "optimizers", "rates", "ranges", "hidden", "sizes", "clipping", "schedules", "dropout",
     "grammar",
     "noise", "mackey", "years", "digits_by_row",
+    "forget_bias", "continual", "counting",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
