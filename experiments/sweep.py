@@ -10,7 +10,7 @@ Cells run in processes of this machine, or with ``--scheduler ADDRESS`` on a Das
 scheduler and workers find the same source. A cell whose worker dies goes to another worker.
 The first line holds a digest of the source that made the table, the grid's and that of each
 module of the experiments and of the package that it uses; a table of another is refused.
-Each row ends with the seconds of processor time that its cell took.
+Each row ends with the seconds of processor time that its cell took, unless it says them itself.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def attempt(measure: Callable[..., Cell], cell: Cell) -> tuple[Row, Row, str]:
     except Exception:
         error = traceback.format_exc()
     rounded = {name: f"{v:.2e}" if isinstance(v, float) else v for name, v in found.items()}
-    return texts(cell), texts(rounded | {"seconds": f"{time.process_time() - start:.1f}"}), error
+    rounded.setdefault("seconds", f"{time.process_time() - start:.1f}")
+    return texts(cell), texts(rounded), error
 
 
 def find(cell: Cell, rows: list[Row]) -> Row | None:

@@ -49,6 +49,19 @@ def test_a_table_holds_the_command_and_a_row_a_cell(tmp_path: Path, capsys: Any)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
+def test_a_row_says_its_processor_time(tmp_path: Path) -> None:
+    def work(x: int) -> dict[str, Any]:
+        start = time.process_time()
+        while time.process_time() < start + 0.2:
+            pass
+        time.sleep(0.5)  # is no work
+        return {"seconds": 7.0} if x == 2 else {}
+
+    sweep(work, numbers(1, 2), tmp_path / "t.csv")
+    first, own = (float(row["seconds"]) for row in runner.read(tmp_path / "t.csv")[1])
+    assert 0.2 <= first < 0.5 and own == 7.0
+
+
 def test_what_is_stored_is_not_measured_again(tmp_path: Path) -> None:
     seen = []
 
@@ -269,8 +282,9 @@ def test_a_cluster_that_loses_a_worker_loses_no_result(tmp_path: Path, cluster: 
     assert len(set(pids["5"])) == 2  # the worker that died, and another
     assert all(len(pids[x]) == 1 for x in stored)  # what was stored is not done again
 
-    (tmp_path / "t.csv").unlink()  # what the table of a plain sweep is
-    assert measured(tmp_path, toy_sweep(tmp_path, "--jobs", "1")) == rows
+    (tmp_path / "t.csv").unlink()  # what the table of a plain sweep is, but for its seconds
+    plain = measured(tmp_path, toy_sweep(tmp_path, "--jobs", "1"))
+    assert [row | {"seconds": ""} for row in plain] == [row | {"seconds": ""} for row in rows]
 
 
 def test_a_cell_that_kills_every_worker_ends_the_sweep(tmp_path: Path, cluster: str) -> None:
