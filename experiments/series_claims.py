@@ -86,16 +86,16 @@ PAGE = "evidence/series#series"
 NOISE = [
     Claim("An LSTM is robust to noise: on the noisy sine it beats the last value and a line, "
           "and comes no further from the floor as the noise grows",
-          "seed", f"{PAGE}-noise", robust, "no figure"),
+          "seed", f"{PAGE}-noise", robust, ""),
     Claim("An LSTM predicts the sine with high precision: it beats the last value and a line",
-          "seed", f"{PAGE}-noise", precise, "no figure"),
+          "seed", f"{PAGE}-noise", precise, ""),
     Claim("On the noisy sine an RNN is worse than a GRU, and a GRU worse than an LSTM",
           "seed", f"{PAGE}-noise", ranked,
           "no figure for noise; the losses of its LSTM and its RNN are those of one network"),
 ]  # fmt: skip
 MACKEY = [
     Claim("High precision, asked of a chaotic series: an LSTM beats the last value and a line",
-          "seed", f"{PAGE}-mackey", chaotic, "no figure; it says so of a sine"),
+          "seed", f"{PAGE}-mackey", chaotic, ""),
     Claim("For the Mackey-Glass series a network on a window is enough: an LSTM is no better",
           "gers2001windows", f"{PAGE}-mackey", window_enough,
           "that what an LSTM has over windows of fixed size does not carry over to this series; "
@@ -104,10 +104,10 @@ MACKEY = [
 YEARS = [
     Claim("High precision, asked of yearly sunspot numbers: an LSTM beats the last value "
           "and a line",
-          "seed", f"{PAGE}-years", yearly, "no figure; it says so of a sine"),
+          "seed", f"{PAGE}-years", yearly, ""),
 ]  # fmt: skip
 DIGITS = [
     Claim("High precision, asked of digits read row by row: an LSTM beats what sees all pixels "
           "at once, softmax regression and a hidden layer of as many units",
-          "seed", f"{PAGE}-digits", by_row, "no figure; it says so of a sine"),
+          "seed", f"{PAGE}-digits", by_row, ""),
 ]  # fmt: skip
