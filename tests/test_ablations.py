@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from experiments import ablations, parts
 from experiments.ablations import KINDS, Change, ChangedLSTM, FullLSTM, used
+from experiments.sweep import ROOT
 from lstm import LSTM, CoupledLSTM, PeepholeLSTM, gradient_check
 from naive import sigmoid
 
@@ -162,3 +164,14 @@ def test_a_run_that_ends_in_infinity_counts_as_failed(monkeypatch: pytest.Monkey
     for task in (broken, lambda *cell: [0.1, np.inf], lambda *cell: [np.nan, 0.1]):
         monkeypatch.setitem(parts.TASKS, "vowels", task)
         assert parts.measure("vowels", "V", 0.01, 0) == failed
+
+
+@pytest.mark.parametrize("gate", "ifo")
+def test_the_page_holds_a_gate_as_the_grid_does(gate: str) -> None:
+    cells = json.loads((ROOT / "book/evidence/parts.ipynb").read_text())["cells"]
+    (text,) = ("".join(c["source"]) for c in cells if "def held(gate)" in "".join(c["source"]))
+    scope: dict[str, Any] = {"PeepholeLSTM": PeepholeLSTM}
+    exec(text.partition("\nlayer = ")[0], scope)  # noqa: S102
+    ours = ablations.HeldPeepholeLSTM(2, 3, held=gate, rng=5)
+    pages = scope["held"](gate)(2, 3, rng=5)
+    assert all((p == pages.params[name]).all() for name, p in ours.params.items())
