@@ -39,6 +39,7 @@ GRIDS = (
     "grammar",
     "noise", "mackey", "years", "digits_by_row",
     "forget_bias", "continual", "counting",
+    "parts",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
