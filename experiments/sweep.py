@@ -40,6 +40,7 @@ GRIDS = (
     "noise", "mackey", "years", "digits_by_row",
     "forget_bias", "continual", "counting",
     "parts",
+    "lags", "ranking",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
