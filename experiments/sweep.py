@@ -68,11 +68,15 @@ def digest(grid: ModuleType) -> str:
 
 
 def imported(module: ModuleType) -> list[ModuleType]:
-    """Return the modules of the experiments and of the package that a module takes things from."""
+    """Return the modules of the experiments and of the package that a module takes things from.
+
+    What runs grids and what judges their results makes none: it is left out.
+    """
     values = vars(module).values()
     names = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
-    own = (str(module.__package__), "lstm")
-    return [sys.modules[n] for n in sorted(filter(None, names)) if n.split(".")[0] in own]
+    own, judges = (str(module.__package__), "lstm"), (f"{__package__}.sweep", f"{__package__}.claims")
+    used = sorted(n for n in names if n.split(".")[0] in own and n not in judges)
+    return [sys.modules[n] for n in used]
 
 
 def aside(node: ast.stmt) -> bool:
