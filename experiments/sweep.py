@@ -41,6 +41,7 @@ GRIDS = (
     "forget_bias", "continual", "counting",
     "parts",
     "lags", "ranking",
+    "truncation", "clipped", "orthogonal",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
