@@ -42,6 +42,7 @@ GRIDS = (
     "parts",
     "lags", "ranking",
     "truncation", "clipped", "orthogonal",
+    "characters",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
