@@ -77,7 +77,7 @@ def imported(module: ModuleType) -> list[ModuleType]:
     values = vars(module).values()
     names = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
     own, judges = (str(module.__package__), "lstm"), (f"{__package__}.sweep", f"{__package__}.claims")
-    used = sorted(n for n in names if n.split(".")[0] in own and n not in judges)
+    used = sorted(n for n in names if n and n.split(".")[0] in own and n not in judges)
     return [sys.modules[n] for n in used]
 
 
