@@ -46,26 +46,11 @@ def within(task: str, published: int) -> Callable[[list[Row]], Finding]:
     return judge
 
 
-def lengths(rows: list[Row]) -> Finding:
-    """All runs of each length come below 0.01, which is 6% of the guess's loss."""
-    found = {steps: of_task(rows, f"adding {steps}") for steps in (50, 100, 200, 400)}
-    text = "; ".join(f"T = {steps}: {reached(n)}, {middle(n, 2)}" for steps, n in found.items())
-    return Finding(f"sequences to 0.01: {text}", tuple(
-        bool(np.isfinite(numbers).all()) for numbers in found.values()))
-
-
 def baseline(rows: list[Row]) -> Finding:
     """The number lies among the samples' squared errors, or it does not."""
     found = of_task(rows, "guess", "loss")
     text = f"{len(found)} samples, {found.min():.3f} to {found.max():.3f}; 1/6 = 0.1667"
     return Finding(text, (bool(found.min() <= 0.1767 <= found.max()),))
-
-
-def peer_adding(rows: list[Row]) -> Finding:
-    """Every run reaches 8e-4 on new sequences, and in fewer seconds."""
-    found, loss = (of_task(rows, "adding, -1 to 1", name) for name in ("until", "unseen"))
-    text = f"{reached(found)}, {middle(found, 2)} s; at the end {middle(loss, 2)}"
-    return Finding(text, (bool(np.isfinite(found).all()), bool((found < 39).all())))
 
 
 def peer_reber(rows: list[Row]) -> Finding:
@@ -89,14 +74,8 @@ CLAIMS = [
     Claim("An LSTM learns the embedded Reber grammar within 8,440 strings",
           "hochreiter1997", f"{HERE}sequences", within("Reber", 8_440),
           "8,440, the mean of the successful trials of the best network"),
-    Claim("An LSTM learns long lags: the adding problem at T = 50, 100, 200 and 400",
-          "hochreiter1997", f"{HERE}lengths", lengths,
-          "in the form of 1997: T = 100, 500 and 1000"),
     Claim("The guess 1 scores 0.1767 on the adding problem",
           "le2015", f"{HERE}guess", baseline, "0.1767; the variance is 1/6"),
-    Claim("An LSTM in pure NumPy reaches 8e-4 on adding at T = 100 within 39 s",
-          PEER, f"{HERE}seconds", peer_adding,
-          "39 s for all 8000 updates on an Apple laptop of the M series; ours is another machine"),
     Claim("An LSTM in pure NumPy learns the embedded Reber grammar in 4,750 strings and 2.5 s",
           PEER, f"{HERE}seconds", peer_reber,
           "median 4,750 of ten seeds; 2.5 s for one; without a forget gate, judged by 200 strings"),

@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = (
     "sine", "optimizers", "rates", "ranges", "hidden", "sizes", "clipping", "schedules", "dropout",
     "grammar",
-    "published",
+    "published", "adding",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]

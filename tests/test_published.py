@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import online, published
+from experiments import adding, online, published
 from experiments.online import TASKS, close, opened, sure, two_symbols, updates
 from experiments.published_claims import less, middle
 from lstm.tasks import ORDER
@@ -144,6 +144,37 @@ def test_the_rate_is_that_of_fewest_sequences_and_else_of_the_lowest_loss() -> N
 def test_no_final_run_before_its_search_is_complete() -> None:
     assert {c["task"] for c in published.cells([]) if c["stage"] == "final"} == {
         "adding, -1 to 1", "guess"}  # fmt: skip
+
+
+def test_closed_gates_keep_a_share_over_the_lag() -> None:
+    forget, enter = adding.gates(200, "closed")
+    share = (1 / (1 + math.exp(-forget))) ** 200
+    assert share == pytest.approx(math.exp(-1), rel=0.01) and enter == -forget
+    assert adding.gates(100, "signed") == adding.gates(100, "closed")
+    assert adding.gates(100, "open") == (3.0, 0.0)
+
+
+def test_a_length_says_when_it_came_below_each_goal(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = 2000 // 32
+    losses = [0.1] * 10 + [0.005] * last + [0.0] * last
+    steps = [(32 * (k + 1), v, np.ones(32, bool)) for k, v in enumerate(losses)]
+    monkeypatch.setattr(adding, "updates", lambda *_: iter(steps))
+    monkeypatch.setattr(adding, "curve", lambda *_: {})
+    found = adding.measure(50, "closed", "final", 0.01, 0)
+    high = math.floor(last * (0.01 - 0.005) / (0.1 - 0.005))  # so many of 0.1 may be left
+    assert found["sequences_hundredth"] == 32 * (10 + last - high)
+    assert found["sequences_fine"] == 32 * (10 + 2 * last - math.floor(last * 8e-4 / 0.005))
+    monkeypatch.setattr(adding, "updates", lambda *_: iter(steps[: last + 5]))
+    assert adding.measure(50, "closed", "final", 0.01, 0)["until_fine"] == math.inf
+
+
+def test_the_rate_of_a_start_is_searched_before_its_lengths() -> None:
+    first = adding.cells([])
+    assert {cell["stage"] for cell in first} == {"search"} and len(first) == 18
+    rows = [{k: str(v) for k, v in cell.items()} | {"loss": str(abs(cell["rate"] - 0.01))}
+            for cell in first]
+    final = [cell for cell in adding.cells(rows) if cell["stage"] == "final"]
+    assert len(final) == 35 and {cell["rate"] for cell in final} == {0.01}
 
 
 def test_less_is_carried_by_a_sign_test() -> None:
