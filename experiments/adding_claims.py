@@ -36,10 +36,10 @@ def closed(rows: list[Row]) -> Finding:
 
 
 def seconds(rows: list[Row]) -> Finding:
-    """Every run gets there, and in less than the seconds."""
+    """Every run gets there, and the median takes less than the seconds."""
     found = of_length(rows, 100, "until_fine", "signed")
     text = f"{reached(found)}, {middle(found, 2)} s"
-    return Finding(text, (bool(np.isfinite(found).all()), bool((found < 39).all())))
+    return Finding(text, (bool(np.isfinite(found).all()), bool(np.median(found) < 39)))
 
 
 CLAIMS = [
