@@ -56,7 +56,7 @@ POINTS = 32  # of a run's curve
 def cells(rows):
     """Three rates for each task and two seeds, and then the best with other seeds.
 
-    For copy the search is all: none of its runs came near the goal. The modern adding task at
+    For copy the search is all: none of its runs reached the goal. The modern adding task at
     the lengths of `OTHERS` has a grid of its own, `adding`, with other gates at the start.
     """
     found = [{"task": "guess", "stage": "final", "rate": 0, "seed": seed} for seed in range(10)]
