@@ -43,6 +43,7 @@ GRIDS = (
     "lags", "ranking",
     "truncation", "clipped", "orthogonal",
     "characters",
+    "published", "adding",
 )  # fmt: skip
 Cell = dict[str, Any]
 Row = dict[str, str]
