@@ -106,44 +106,44 @@ def identity_start(rows):
 
 TRUNCATION = [
     Claim(
-        "Truncation favours short lags: one that is longer than the window is not learned.",
+        "Truncation favours short lags: one that is longer than the window is not learned",
         "tallec2017", f"{PAGE}truncation", beyond_the_window,
         "The paper shows that the truncated gradient is biased toward what is near, and gives no "
         "figure for this task. Where shorter lags occur beside the long one, ours goes beyond it.",
     ),
     Claim(
-        "An LSTM that is trained in windows of ten steps has a long memory.",
+        "An LSTM that is trained in windows of ten steps has a long memory",
         "seed", f"{PAGE}truncation", ten_steps,
         "No figure. The source trains in windows of ten, on a sine that asks for two values.",
     ),
     Claim(
-        "The state has to be carried from window to window.",
+        "The state has to be carried from window to window",
         "seed", f"{PAGE}truncation", carried_state,
         "No figure. Our test is one stream without a cut, whatever the training was.",
     ),
 ]
 CLIPPED = [
     Claim(
-        "Clipping the norm lets a plain RNN be trained where its gradient explodes.",
+        "Clipping the norm lets a plain RNN be trained where its gradient explodes",
         "pascanu2013", f"{PAGE}clipping", clipping_at_high_rates,
         "The paper reports that clipping raises the share of plain networks that solve temporal "
         "order. Ours has another task, and two rates chosen because they are the highest.",
     ),
     Claim(
-        "Gradients of a recurrent network are to be clipped.",
+        "Gradients of a recurrent network are to be clipped",
         "seed", f"{PAGE}clipping", clipping_helps,
         "No figure. The source multiplies into a copy, so that nothing is clipped.",
     ),
 ]
 ORTHOGONAL = [
     Claim(
-        "Orthogonal first weights learn what is further back than Gaussian ones.",
+        "Orthogonal first weights learn what is further back than Gaussian ones",
         "saxe2014", f"{PAGE}first-weights", orthogonal_start,
         "The paper is about deep linear networks, in which the time to learn then does not grow "
         "with depth. Ours have a tanh, or gates, and the same matrix at each step.",
     ),
     Claim(
-        "A plain network that starts from the identity does as well as an LSTM.",
+        "A plain network that starts from the identity does as well as an LSTM",
         "le2015", f"{PAGE}first-weights", identity_start,
         "The paper's units are rectified, ours are tanh. It calls its results comparable with an "
         "LSTM's, on other tasks.",

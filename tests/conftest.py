@@ -29,6 +29,7 @@ if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, h
     ]  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks when its turn comes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file, and the cells of a notebook, in one process of xdist.
 
