@@ -1,4 +1,4 @@
-"""Four small things the site needs of Sphinx.
+"""Five small things the site needs of Sphinx.
 
 MathJax is served from the site itself. The script is 2.3 MB, so it is not kept in the
 repository: it is copied at build time from the installed package `sphinx-mathjax-offline`
@@ -11,6 +11,8 @@ Sphinx would look for a page for each of them.
 
 The API page and the chapters are linked both ways: an object's description names the chapter
 that weaves it, and a woven cell leads to the description.
+
+The script of the figures to play with is loaded by the pages that have one.
 """
 
 import json
@@ -102,6 +104,12 @@ def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
                 cell += nodes.paragraph("", "described in the API: ", link, classes=["woven"])
 
 
+def load_figures(app: Sphinx, page, template, context, doctree) -> None:
+    """Load the script of the figures where the page has one."""
+    if "data-play=" in context.get("body", ""):
+        app.add_js_file("figures.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_mathjax)
     app.connect("builder-inited", find_woven)
@@ -109,4 +117,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", name_chapter, priority=400)  # before napoleon
     app.connect("doctree-read", link_woven_cells)
     app.connect("autodoc-process-docstring", keep_words, priority=600)  # after napoleon
+    app.connect("html-page-context", load_figures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
