@@ -318,6 +318,20 @@ def test_fits_a_small_phone(opened: tuple[Any, str]) -> None:
     assert min(e.evaluate(narrow) for e in figure.locator("input").all()) > 100
 
 
+COLORS = """([name, theme]) => {
+  document.documentElement.dataset.theme = theme;
+  const drawing = document.querySelector(`figure[data-play="${name}"] svg`);
+  const style = [...drawing.querySelectorAll('*')].map(e => getComputedStyle(e));
+  return style.flatMap(s => [s.fill, s.stroke]).filter(color => color.startsWith('rgb'));
+}"""
+
+
+def test_every_color_follows_the_theme(opened: tuple[Any, str]) -> None:
+    page, name = opened
+    light, dark = (page.evaluate(COLORS, [name, theme]) for theme in ("light", "dark"))
+    assert len(light) == len(dark) and all(a != b for a, b in zip(light, dark))
+
+
 def test_every_figure_is_on_a_page_and_tested() -> None:
     assert {file.stem for file in FILES} == set(PAGES) == set(EXPECTED)
     for name, page in PAGES.items():
@@ -359,7 +373,8 @@ def test_the_script_is_loaded_where_there_is_a_figure() -> None:
     built = site.__wrapped__()
     for file in built.glob("book/**/*.html"):
         address = file.relative_to(built).as_posix()
-        assert ("figures.js" in file.read_text()) == (address in with_figure), address
+        loaded = bool(re.search(r"<script[^>]*/figures\.js", file.read_text()))
+        assert loaded == (address in with_figure), address
 
 
 # --- the checks themselves ----------------------------------------------------------------

@@ -106,7 +106,7 @@ def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
 
 def load_figures(app: Sphinx, page, template, context, doctree) -> None:
     """Load the script of the figures where the page has one."""
-    if "data-play=" in context.get("body", ""):
+    if 'data-play="' in context.get("body", ""):  # quoted code has &quot;
         app.add_js_file("figures.js", loading_method="defer")
 
 

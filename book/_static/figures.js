@@ -41,7 +41,8 @@ the inputs' first values, which is what stays where there is no script. */
     const text = value.toFixed(digits).replace("-", "−");
     return Number(value.toFixed(digits)) === 0 ? text.replace("−", "") : text;
   };
-  const power = (value) => value.toExponential(0).replace("-", "−").replace("+", "");
+  const share = (value) =>
+    value < 0.01 ? value.toExponential(0).replace("-", "−") : fixed(2)(value);
 
   function penFor(figure) {
     const all = (attribute, name) => {
@@ -88,7 +89,7 @@ the inputs' first values, which is what stays where there is no script. */
     const x = scale(0, 110, 40, 348), y = scale(0, 1, 160, 14);
     pen.write("f", f, fixed(3));
     pen.write("steps", steps, fixed(1));
-    pen.write("left", f ** 100, power);
+    pen.write("left", f ** 100, share);
     pen.set("curve", { d: curve(range(111).map((n) => [x(n), y(f ** n)])) });
     pen.set("half", { d: `M${x(steps).toFixed(1)} ${y(0.5)}V${y(0)}` });
     pen.set("dot", { cx: x(steps).toFixed(1) });
