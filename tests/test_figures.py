@@ -384,17 +384,17 @@ MISTAKES = {
     "no tanh of the cell": ("step", "h = o * Math.tanh(c)", "h = o * c"),
     "a bar to the wrong side": ("step", "x(Math.min(0, value))", "x(0)"),
     "rounded in the data": ("step", "dataset.value = value", "dataset.value = value.toFixed(3)"),
-    "rounded wrongly": ("step", "value.toFixed(digits).replace", "(value + 0.001).toFixed(digits).replace"),
+    "rounded wrongly": ("step", "value.toFixed(digits).re", "(value + 0.001).toFixed(digits).re"),
     "half is not a third": ("halflife", "Math.log(0.5)", "Math.log(0.33)"),
     "a curve of another gate": ("halflife", "y(f ** n)", "y((f * 0.99) ** n)"),
     "a leak that does not leak": ("latch", "t < 2 ? 0 : leak", "0"),
-    "an old value that is not dropped": ("latch", "look * cells[read]", "cells[read]"),
+    "an output gate that is always open": ("latch", "look * cells[read]", "cells[read]"),
     "the candidate's slope": ("reach", "i[k] * (1 - g[k] ** 2)", "i[k] * (1 - g[k])"),
-    "no gradient through the cell": ("reach", "dc = dc.map((v, k) => v * f[k])", "dc = dc.map(() => 0)"),
+    "no gradient through the cell": ("reach", "dc.map((v, k) => v * f[k])", "dc.map(() => 0)"),
     "the slope of tanh": ("reach", "v * (1 - states[t][k] ** 2)", "v"),
     "a loss in another chunk": ("chunks", "((at - 1) % length)", "(at % length)"),
     "a share of what is kept": ("chunks", "total(cut) / total(parts)", "total(cut) / total(kept)"),
-    "a product in another order": ("depth", "(1 - h[k] ** 2) * w", "w"),
+    "a product without the slopes": ("depth", "(1 - h[k] ** 2) * w", "w"),
 }  # fmt: skip
 
 

@@ -57,9 +57,6 @@ the inputs' first values, which is what stays where there is no script. */
           element.textContent = format(value);
         }
       },
-      say(name, words) {
-        for (const element of all("part", name)) element.textContent = words;
-      },
       set(name, attributes) {
         for (const element of all("part", name))
           for (const key in attributes) element.setAttribute(key, attributes[key]);
