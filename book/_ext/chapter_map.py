@@ -122,12 +122,17 @@ class ChapterMap(SphinxDirective):
             "", nodes.inline(), refdomain="std", reftype="doc",
             reftarget=f"/book/{name}", refdoc=self.env.docname, refexplicit=False,
         )  # fmt: skip
-        head = nodes.paragraph("", "", nodes.strong("", "", title), nodes.Text(f" {entry.question}"))
+        head = nodes.paragraph(
+            "", "", nodes.strong("", "", title), nodes.Text(f" {entry.question}")
+        )
         words = summary(entry.words, self.woven[name])
         text = nodes.inline("", "", *self.parse_inline(words)[0])
         if not self.woven[name]:
             return [head, nodes.paragraph("", "", text, classes=["adds"])]
-        fold = [nodes.raw("", tag, format="html") for tag in ("<details><summary>", "</summary>", "</details>")]
+        fold = [
+            nodes.raw("", tag, format="html")
+            for tag in ("<details><summary>", "</summary>", "</details>")
+        ]
         return [head, fold[0], text, fold[1], self.pieces(name), fold[2]]
 
     def pieces(self, name: str) -> nodes.bullet_list:
