@@ -295,7 +295,7 @@ def test_structure(pages: dict[str, Page], address: str) -> None:
     assert unclear_structure(address, pages[address]) == []
 
 
-@pytest.mark.parametrize("address", ["search.html", *toc_pages()])
+@pytest.mark.parametrize("address", ["search.html", "genindex.html", *toc_pages()])
 def test_in_the_browser(browser: Any, base: str, address: str) -> None:
     assert visit(browser, base, address) == []
 
