@@ -12,11 +12,13 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: help book test nightly weave notebooks evidence bench clean
+.PHONY: bench book chapter clean evidence help nightly notebooks serve test weave
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | sort | awk -F'|' \
+		'{ name[NR] = $$1; text[NR] = $$2; if (length($$1) > width) width = length($$1) } \
+		END { for (k = 1; k <= NR; k++) printf "make %-" width "s  %s\n", name[k], text[k] }'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -25,13 +27,20 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # Built anew each time: on top of an older build, Sphinx is silent about pages that did not change.
-$(SITE): $(READY) _config.yml _toc.yml $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc')
+$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc')
 	rm -rf _build/html _build/.doctrees
 	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build/html; exit 1; }
 	touch $@
 
 book: $(SITE)  ## build the site into _build/html
 	@echo "The site: $(CURDIR)/_build/html/index.html"
+
+serve: $(READY)  ## show the site in a browser of this machine, built again and reloaded on each change
+	$(BIN)/python book/serve.py
+
+# Make hands both on in the environment, so a title may hold quotes.
+chapter: $(READY)  ## start a chapter from the template: NAME=practice/foo TITLE="What foo does"
+	@$(BIN)/python book/new_chapter.py "$$NAME" "$$TITLE"
 
 # Two processes on the two cores of a small machine: more threads in each would only wait for each other.
 test: export OPENBLAS_NUM_THREADS := 1

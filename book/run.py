@@ -121,7 +121,8 @@ def keep_measured(new: Notebook, stored: Notebook, *, fresh: bool = False) -> No
 def stderr_of(notebook: Notebook, name: str) -> list[str]:
     """Name each cell that wrote to stderr without leave."""
     return [
-        f"{name} cell {number} writes to stderr: {''.join(output['text']).strip()}"
+        f"{name} cell {number} writes to stderr: {''.join(output['text']).strip()}\n"
+        f"  mend what warns, or tag the cell {STDERR} if it shows the warning; not stored"
         for number, cell in enumerate(notebook["cells"], 1)
         for output in cell.get("outputs", [])
         if output.get("name") == "stderr" and STDERR not in tags(cell)
@@ -150,7 +151,7 @@ def run(path: Path, name: str, *, fresh: bool = False) -> list[str]:
     try:
         new = normalize(execute(stored, path.parent))
     except CellExecutionError as error:
-        return [f"{name}: {error}"]
+        return [f"{name}: {error}\n  mend it, or tag the cell raises-exception; not stored"]
     keep_measured(new, stored, fresh=fresh)
     faults = stderr_of(new, name)
     if not faults and text_of(new) != text:

@@ -73,11 +73,11 @@ def weave(root: Path, *, write: bool) -> tuple[list[str], list[str]]:
         for where, name, cell in woven_cells(root, path, notebook):
             text = cell_text(root, name)
             if name in seen:
-                faults.append(f"{where}: {name} is woven twice, first in {seen[name]}")
+                faults.append(f"{where}: {name} is woven twice, first in {seen[name]}: drop one tag")
             if text is None:
-                faults.append(f"{where}: {name} is unknown, no such object in the package")
+                faults.append(f"{where}: {name} is unknown: mend the tag, or write the object")
             if cell["cell_type"] != "code" or where in seen.values():
-                faults.append(f"{where}: {name} needs a code cell of its own")
+                faults.append(f"{where}: {name} needs a code cell of its own, with no other tag weave:")
             elif text is not None and "".join(cell["source"]) != text:
                 stale.append(f"{where}: {name} is stale")
                 cell["source"] = text.splitlines(keepends=True)
@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--check", action="store_true", help="compare and name what differs")
     check = parser.parse_args(arguments).check
     stale, faults = weave(root, write=not check)
-    lines = faults + [line if check else line.replace("is stale", "is rewoven") for line in stale]
+    said = "is stale: run `make weave`" if check else "is rewoven"
+    lines = faults + [line.replace("is stale", said) for line in stale]
     print("\n".join(lines) or "every woven cell equals the package's source")
     return int(bool(faults) or (check and bool(stale)))
 

@@ -386,7 +386,8 @@ def test_the_command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
 def test_every_grid_is_in_the_list() -> None:
     modules = {path.stem for path in (ROOT / "experiments").glob("*.py")}
     found = {name for name in modules if "FILE = " in (ROOT / f"experiments/{name}.py").read_text()}
-    assert found - {"sweep"} == set(runner.GRIDS)
+    lost = (found - {"sweep"}) ^ set(runner.GRIDS)
+    assert not lost, f"in experiments/ or in GRIDS of experiments/sweep.py, not in both: {lost}"
 
 
 @pytest.mark.parametrize("name", runner.GRIDS)
@@ -394,7 +395,11 @@ def test_a_stored_table_is_that_of_its_grid(name: str) -> None:
     module = import_module(f"experiments.{name}")
     head, rows = runner.read(ROOT / module.FILE)
     fault = f"run `make evidence GRID={name}`"
-    assert head == f"# python -m experiments.sweep {name}; source {runner.digest(module)}", fault
+    expected = f"# python -m experiments.sweep {name}; source {runner.digest(module)}"
+    assert head == expected, (
+        f"{module.FILE} was measured with other code: undo the change of the code it uses, put new "
+        f'functions into a module of their own, or run `make evidence GRID="{name} --fresh"`'
+    )
     cells = [runner.texts(cell) for cell in module.cells(rows)]
     assert [{k: row[k] for k in cell} for cell, row in zip(cells, rows)] == cells, fault
     assert len(rows) == len(cells), fault
@@ -410,4 +415,7 @@ def test_the_page_trains_as_its_grid_does(name: str, shared: str) -> None:
     cells = ["".join(cell["source"]) for cell in json.loads(page.read_text())["cells"]]
     for function in shared.split():
         text = inspect.getsource(getattr(module, function)).strip()
-        assert any(text in cell for cell in cells), function
+        assert any(text in cell for cell in cells), (
+            f"{page.relative_to(ROOT)} has no cell with the text of {module.__name__}.{function}: "
+            "copy it there, or move the change into both"
+        )

@@ -23,20 +23,26 @@ def faults(root, name):
 
 # --- the book --------------------------------------------------------------------------
 
+ORDER = (
+    "A chapter uses what it and those before it weave: move the chapter down in _toc.yml, weave "
+    "the object earlier, or do without it here. An unknown name is misspelled, or not exported."
+)
+
 
 def test_every_public_object_is_woven():
     found = missing(ROOT, Package(ROOT / "lstm"))
-    assert not found, "\n".join(found)
+    assert not found, "\n".join([*found, "Then `make weave` fills it. A helper begins with _."])
 
 
 def test_no_chapter_needs_a_later_one():
     found = disorder(ROOT, Package(ROOT / "lstm"))
-    assert not found, "\n".join(found)
+    assert not found, "\n".join([*found, ORDER])
 
 
 def test_every_notebook_is_in_the_contents():
     found = {p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts}
-    assert sorted(found - set(notebooks(ROOT))) == []
+    lost = [path.relative_to(ROOT).with_suffix("") for path in found - set(notebooks(ROOT))]
+    assert not lost, "\n".join(f"add to _toc.yml: - file: {path.as_posix()}" for path in lost)
 
 
 def test_modules_import_one_way():
@@ -46,7 +52,10 @@ def test_modules_import_one_way():
     edges = {(a, b) for a, b in edges if a != b}
     while leaves := {b for _, b in edges} - {a for a, _ in edges}:
         edges = {(a, b) for a, b in edges if b not in leaves}
-    assert edges == set()
+    assert not edges, "\n".join(
+        ["modules that use each other: move what both need to a module before them"]
+        + [f"{a} uses {b}" for a, b in sorted(edges)]
+    )
 
 
 # --- a made-up book, with faults ---------------------------------------------------------

@@ -23,6 +23,8 @@ FOREIGN = re.compile(
     r"/(?:root|home|Users|work|tmp|opt|usr|private)/\w|[A-Z]:\\\\?Users|pythonhosted\.|pypi\.org|/simple/"
 )
 
+EXECUTE = "execute it, `.venv/bin/python book/run.py` and its path"
+
 BOOK = notebooks(ROOT)
 NAMES = [path.relative_to(ROOT / "book").as_posix() for path in BOOK]
 
@@ -41,7 +43,7 @@ def counts(cells: list[Cell]) -> list[str]:
     """Name each code cell whose count is not its place: nbval compares nothing without one."""
     code = [(n, cell) for n, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
     return [
-        f"cell {n}: expected execution count {k}, got {cell['execution_count']}"
+        f"cell {n}: expected execution count {k}, got {cell['execution_count']}: {EXECUTE}"
         for k, (n, cell) in enumerate(code, 1)
         if cell["execution_count"] != k
     ]
@@ -50,7 +52,8 @@ def counts(cells: list[Cell]) -> list[str]:
 def errors(cells: list[Cell]) -> list[str]:
     """Name each cell that stores an error without saying that it is meant to."""
     return [
-        f"cell {n}: stores the error {output['ename']}"
+        f"cell {n}: stores the error {output['ename']}: mend the cell and execute it, "
+        "or tag it raises-exception if the error is what it shows"
         for n, cell in enumerate(cells, 1)
         for output in cell.get("outputs", [])
         if output["output_type"] == "error" and "raises-exception" not in run.tags(cell)
@@ -68,7 +71,8 @@ def lengths(cells: list[Cell]) -> list[str]:
     """Name each code cell that is too long to be read in one go."""
     code = [(n, cell) for n, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
     return [
-        f"cell {n}: {len(source(cell).splitlines())} lines, more than {limit(cell)}"
+        f"cell {n}: {len(source(cell).splitlines())} lines, more than {limit(cell)}: "
+        + ("split the function in the package" if woven(cell) else "split it, with prose between")
         for n, cell in code
         if len(source(cell).splitlines()) > limit(cell)
     ]
@@ -77,7 +81,8 @@ def lengths(cells: list[Cell]) -> list[str]:
 def prose(cells: list[Cell]) -> list[str]:
     """Name each code cell that follows another without a word between."""
     return [
-        f"cell {n}: no prose between it and cell {n - 1}"
+        f"cell {n}: no prose between it and cell {n - 1}: "
+        "add a text cell that says what this one is for, or join the two"
         for n, (before, cell) in enumerate(zip(cells, cells[1:]), 2)
         if before["cell_type"] == cell["cell_type"] == "code"
     ]
@@ -86,7 +91,8 @@ def prose(cells: list[Cell]) -> list[str]:
 def alternatives(cells: list[Cell]) -> list[str]:
     """Name each cell with a picture that nobody described."""
     return [
-        f"cell {n}: a picture without alternative text (metadata mystnb.image.alt)"
+        f"cell {n}: a picture without alternative text: describe axes, lines and finding, in 20 "
+        'letters or more, in the cell\'s metadata: {"mystnb": {"image": {"alt": "..."}}}'
         for n, cell in enumerate(cells, 1)
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
         and len(cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "").strip()) < 20
@@ -103,38 +109,57 @@ def foreign(cells: list[Cell]) -> list[str]:
             texts += [
                 "".join(d) for kind, d in output.get("data", {}).items() if kind != "image/png"
             ]
-        faults += [f"cell {n}: holds {m[0]!r}" for text in texts for m in FOREIGN.finditer(text)]
+        faults += [
+            f"cell {n}: holds {m[0]!r}, which other machines do not have: "
+            "use a path relative to the notebook, and print none"
+            for text in texts
+            for m in FOREIGN.finditer(text)
+        ]
     return faults
 
 
 def measured(cells: list[Cell]) -> list[str]:
     """Name each cell whose kept outputs were made by another source."""
     return [
-        f"cell {n}: its outputs were measured with another source, run `make notebooks`"
+        f"cell {n}: its outputs were measured with another source: {EXECUTE}"
         for n, cell in enumerate(cells, 1)
         if run.MEASURED in run.tags(cell) and cell["metadata"].get("recorded") != run.digest(cell)
     ]
 
 
-CHECKS = [counts, errors, lengths, prose, alternatives, foreign, measured]
+def unfinished(cells: list[Cell]) -> list[str]:
+    """Name each thing that a chapter's author was told, or wanted, to do and has not done."""
+    texts = [
+        f"{source(cell)}\n{cell['metadata'].get('mystnb', {}).get('image', {}).get('alt')}"
+        for cell in cells
+    ]
+    return [
+        f"cell {n}: {todo[0]}"
+        for n, text in enumerate(texts, 1)
+        for todo in re.finditer(r"TODO.*", text)
+    ]
+
+
+CHECKS = [counts, errors, lengths, prose, alternatives, foreign, measured, unfinished]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("path", BOOK, ids=NAMES)
 def test_notebook(path: Path, check: Any) -> None:
     faults = check(json.loads(path.read_text())["cells"])
-    assert not faults, "\n".join(faults)
+    name = path.relative_to(ROOT).as_posix()
+    assert not faults, "\n".join(f"{name} {fault}" for fault in faults)
 
 
 @pytest.mark.parametrize("path", BOOK, ids=NAMES)
 def test_is_stored_in_the_books_form(path: Path) -> None:
     text = path.read_text()
     same = run.text_of(run.normalize(json.loads(text))) == text  # no diff of two long texts
-    assert same, f"{path} is not as book/run.py stores it: run `make notebooks`"
+    assert same, f"{path.relative_to(ROOT)} is not as book/run.py stores it: {EXECUTE}"
 
 
 def test_there_are_notebooks() -> None:
-    assert BOOK
+    assert BOOK, "no notebook that _toc.yml lists exists: compare its entries with book/"
 
 
 # --- the checks themselves ---------------------------------------------------------------
@@ -184,6 +209,12 @@ FAULTS = {
     ),
     "a registry": (foreign, 2, {"source": ["https://pypi.org/"]}),
     "another source": (measured, 9, {"source": ["time() + 1"]}),
+    "a place left": (unfinished, 2, {"source": ["TODO: say why.\n", "words"]}),
+    "a picture left": (
+        unfinished,
+        3,
+        {"metadata": {"mystnb": {"image": {"alt": "TODO: describe the picture to a reader."}}}},
+    ),
 }
 
 
@@ -205,7 +236,8 @@ def test_a_fault_is_named_with_its_cell(fault: tuple[Any, int, Cell]) -> None:
 def test_code_after_code_is_named() -> None:
     cells = cells_of_a_sound_notebook()
     assert prose([cell for cell in cells if cell is not cells[3]]) == [
-        "cell 4: no prose between it and cell 3"
+        "cell 4: no prose between it and cell 3: "
+        "add a text cell that says what this one is for, or join the two"
     ]
 
 

@@ -252,6 +252,31 @@ def serve(site: Path) -> Iterator[str]:
 
 # --- the site --------------------------------------------------------------------------
 
+# What an author does about a fault, by the words that the fault holds.
+ADVICE = {
+    "which is not there": "a link is relative to the file it stands in: see the page in book/",
+    "#fragment": "a heading's #fragment is its text in small letters with dashes, to level 3",
+    "alternative text": "write ![what is seen](file), or mystnb.image.alt in a cell's metadata",
+    "heading of level": "a page has one heading #, and below it no level is left out",
+    "another host": "the site works offline: keep the file in book/_static or do without it",
+    "console:": "open the page with `make serve` and look at the browser's console",
+    "script error": "open the page with `make serve` and look at the browser's console",
+    "404": "a file that the page asks for is missing: compare its name, then `make book`",
+    "failed request": "a file that the page asks for is missing: compare its name, then `make book`",
+    "not shown": "the picture's file is damaged, or no picture: make it again",
+    "stretched": "give width or height, not both",
+    "mathematics": "mend the formula; a macro of your own goes into mathjax3_config in _config.yml",
+    "raw TeX": "close the $, leave no space behind it, and no blank line between two $$",
+    "contrast": "use the theme's colours, var(--pst-color-...), for text and ground",
+    "px": "put what is wide into a box that scrolls, or break it",
+}
+
+
+def told(faults: list[str]) -> str:
+    """Return faults, a line each, and what to do about each kind."""
+    kinds = {ADVICE[words] for fault in faults for words in ADVICE if words in fault}
+    return "\n".join([*faults, *(f"-> {advice}" for advice in sorted(kinds))])
+
 
 @pytest.fixture(scope="module")
 def site() -> Path:
@@ -283,21 +308,25 @@ def base(site: Path) -> Iterator[str]:
 
 
 def test_every_page_of_the_contents_is_built(pages: dict[str, Page]) -> None:
-    assert [address for address in toc_pages() if address not in pages] == []
+    lost = [address for address in toc_pages() if address not in pages]
+    assert not lost, f"in _toc.yml and not in the site, misspelled or older than it: {lost}"
 
 
 def test_no_broken_link(site: Path, pages: dict[str, Page]) -> None:
-    assert broken_links(site, pages) == []
+    faults = broken_links(site, pages)
+    assert not faults, told(faults)
 
 
 @pytest.mark.parametrize("address", toc_pages())
 def test_structure(pages: dict[str, Page], address: str) -> None:
-    assert unclear_structure(address, pages[address]) == []
+    faults = unclear_structure(address, pages[address])
+    assert not faults, told(faults)
 
 
 @pytest.mark.parametrize("address", ["search.html", "genindex.html", *toc_pages()])
 def test_in_the_browser(browser: Any, base: str, address: str) -> None:
-    assert visit(browser, base, address) == []
+    faults = visit(browser, base, address)
+    assert not faults, told(faults)
 
 
 def test_the_root_leads_to_the_first_page(browser: Any, base: str) -> None:
@@ -365,7 +394,9 @@ def found(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.mark.parametrize("expected", FAULTS)
 def test_the_checks_find(found: list[str], expected: str) -> None:
-    assert any(expected in fault for fault in found), found
+    named = [fault for fault in found if expected in fault]
+    assert named, found
+    assert told(named).partition("\n-> ")[2], "no ADVICE on this fault"
 
 
 def test_the_checks_accept_a_sound_site(browser: Any, tmp_path: Path) -> None:

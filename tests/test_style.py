@@ -24,7 +24,8 @@ def test_no_complaint(command):
     result = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
     )
-    assert result.returncode == 0, result.stdout + result.stderr
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, f"{said}\nto repeat: .venv/bin/python -m {' '.join(command)}"
 
 
 def definitions():
@@ -44,8 +45,10 @@ def test_functions_are_short():
         for module, node in definitions()
         if isinstance(node, ast.FunctionDef)
     ]
-    assert [size for size in sizes if size[0] > 40] == []
-    assert statistics.median(size[0] for size in sizes) <= 12
+    long = [f"lstm/{module}: {name} has {size}" for size, module, name in sizes if size > 40]
+    assert not long, "\n".join(["more than 40 lines: take an idea out of it", *long])
+    median = statistics.median(size[0] for size in sizes)
+    assert median <= 12, f"the median function has {median} lines, more than 12: shorten the new ones"
 
 
 def test_everything_public_has_a_docstring():
@@ -60,14 +63,15 @@ def test_everything_public_has_a_docstring():
                     continue
                 setter = any(isinstance(d, ast.Attribute) for d in node.decorator_list)
                 if not setter and not ast.get_docstring(node):
-                    missing.append(f"{path.name}:{node.lineno} {node.name}")
-    assert missing == []
+                    missing.append(f"lstm/{path.name}:{node.lineno} {node.name}")
+    assert not missing, "\n".join(["no docstring: say shapes, units, what is raised", *missing])
 
 
 def test_lines_fit_the_page():
-    assert [
-        f"{path.name}:{number}"
+    wide = [
+        f"lstm/{path.name}:{number}"
         for path in MODULES
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if len(line) > 92
-    ] == []
+    ]
+    assert not wide, "\n".join(["more than 92 letters, which a page cannot show: break", *wide])

@@ -57,7 +57,9 @@ def test_a_woven_book_passes_and_stays_as_it_is(toy, capsys):
 def test_one_character_makes_a_cell_stale(toy, capsys):
     edit(toy / "toy/shapes.py", "# a comment", "# a Comment")
     assert main(["--check"], toy) == 1
-    assert capsys.readouterr().out == "book/one.ipynb cell 2: toy.shapes.square is stale\n"
+    assert capsys.readouterr().out == (
+        "book/one.ipynb cell 2: toy.shapes.square is stale: run `make weave`\n"
+    )
 
 
 def test_check_writes_nothing(toy):
@@ -122,7 +124,7 @@ def test_the_order_is_that_of_the_contents(toy):
 
 def test_the_book_is_woven():
     stale, faults = weave(ROOT, write=False)
-    assert not stale + faults, "\n".join(stale + faults)
+    assert not stale + faults, "\n".join([*stale, *faults, "stale: run `make weave`"])
 
 
 def test_the_tool_stays_small():
