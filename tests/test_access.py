@@ -168,7 +168,7 @@ def test_axe_accepts_a_sound_page(browser: Any, tmp_path: Path) -> None:
 
 def test_a_heavy_page_is_measured(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(bytes(LIMIT))
-    (tmp_path / "page.html").write_text("<img alt='x' src='x.png'><img alt='x' src='x.png'>")
+    (tmp_path / "page.html").write_text('<img alt="x" src="x.png"><img alt="x" src="x.png">')
     assert sizes(tmp_path, "page.html")[".png"] == LIMIT
 
 

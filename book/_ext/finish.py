@@ -59,7 +59,7 @@ def fewer_icons(script: str, used: set[str]) -> str:
 def lighter(png: bytes) -> bytes:
     """Return a picture with a palette of 256 colors, if it is smaller and looks the same.
 
-    The same: the root mean square of the change is below 1 of the 255 steps of a color.
+    The same: the root mean square of the change is below 3 of the 255 steps of a color.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     few = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
@@ -67,7 +67,7 @@ def lighter(png: bytes) -> bytes:
     written = io.BytesIO()
     few.save(written, "PNG", optimize=True)
     small = written.getvalue()
-    return small if len(small) < len(png) and np.sqrt((change**2).mean()) < 1.0 else png
+    return small if len(small) < len(png) and np.sqrt((change**2).mean()) < 3 else png
 
 
 def finish(app: Sphinx, failure: Exception | None) -> None:
