@@ -46,7 +46,10 @@ AXE = """async ([mode, contrast]) => {
       'color-contrast': {enabled: contrast},           // off: see the first lines of this file
     },
   });
-  return result.violations.flatMap(v => v.nodes.map(n =>
+  // axe reads no MathML, screen readers do: a header cell that holds a formula is not empty
+  const formula = (v, n) => v.id === 'empty-table-header'
+    && document.querySelector(n.target[0]).querySelector('mjx-assistive-mml math');
+  return result.violations.flatMap(v => v.nodes.filter(n => !formula(v, n)).map(n =>
     `${mode}: ${v.id}: ${v.help}: ${n.target} ${n.html.slice(0, 120)}`));
 }"""
 
