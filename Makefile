@@ -48,8 +48,8 @@ test: $(SITE)  ## test the package, every notebook and the site
 	$(BIN)/python book/weave.py --check
 	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadgroup -q
 
-nightly: $(READY)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in
-	EXAMPLES=1000 CHAPTERS=all $(BIN)/python -m pytest tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q
+nightly: $(SITE)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in, every rule of axe
+	EXAMPLES=1000 CHAPTERS=all ACCESS=all $(BIN)/python -m pytest tests/test_access.py tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q
 
 weave: $(READY)  ## write the package's text into the woven cells
 	$(BIN)/python book/weave.py

@@ -28,6 +28,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host can be reached
 ]  # fmt: skip
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+NARROW = {"width": 320, "height": 700}  # a page of 1280 px, enlarged four times
 
 
 def toc_pages() -> list[str]:
@@ -232,6 +233,8 @@ def visit(browser: Any, base: str, address: str) -> list[str]:
         faults += [f"{theme}: {fault}" for fault in look(CONTRAST)]
     page.set_viewport_size(PHONE)
     faults += [f"at {PHONE['width']} px: {fault}" for fault in look(WIDTH) + look(SHAPES)]
+    page.set_viewport_size(NARROW)
+    faults += [f"at {NARROW['width']} px: {fault}" for fault in look(WIDTH)]
     page.close()
     return [f"{address}: {fault}" for fault in faults]
 
