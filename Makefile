@@ -46,7 +46,7 @@ chapter: $(READY)  ## start a chapter from the template: NAME=practice/foo TITLE
 test: export OPENBLAS_NUM_THREADS := 1
 test: $(SITE)  ## test the package, every notebook and the site
 	$(BIN)/python book/weave.py --check
-	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadfile -q
 
 nightly: $(SITE)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in, every rule of axe
 	EXAMPLES=1000 CHAPTERS=all ACCESS=all $(BIN)/python -m pytest tests/test_access.py tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q

@@ -29,17 +29,6 @@ if sys.platform == "darwin":  # CuPy, from which the stand-in takes its names, h
     ]  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks when its turn comes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, and the cells of a notebook, in one process of xdist.
-
-    Planted faults are many, slow and independent: they go to whichever process is free.
-    """
-    for item in items:
-        if item.path.name != "test_mutations.py":
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 PACKAGE = {
     "__init__.py": "from .shapes import area\n",
     "shapes.py": '''"""Shapes."""
