@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-# The same examples at every run, and none of them stored; EXAMPLES=1000 tries more.
+# The same examples at every run, and none of them stored; EXAMPLES=1000 tries more. Where any
+# failure will do, SHRINK=no saves the search for the smallest one.
 settings.register_profile(
     "book", deadline=None, database=None, derandomize=True,
     max_examples=int(os.environ.get("EXAMPLES", "100")),
+    phases=[Phase.explicit, Phase.generate] if os.environ.get("SHRINK") == "no" else [*Phase],
 )  # fmt: skip
 settings.load_profile("book")
 
