@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: bench book chapter clean evidence help nightly notebooks serve test weave
+.PHONY: bench book chapter clean evidence help nightly notebooks serve test translate weave
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,12 +27,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # Built anew each time: on top of an older build, Sphinx is silent about pages that did not change.
-$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc')
-	rm -rf _build/html _build/.doctrees
-	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build/html; exit 1; }
+$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc' -not -name '*.mo')
+	$(BIN)/python book/build.py
 	touch $@
 
-book: $(SITE)  ## build the site into _build/html
+book: $(SITE)  ## build the site into _build/html, the Chinese edition below it in zh
 	@echo "The site: $(CURDIR)/_build/html/index.html"
 
 serve: $(READY)  ## show the site in a browser of this machine, built again and reloaded on each change
@@ -50,6 +49,9 @@ test: $(SITE)  ## test the package, every notebook and the site
 
 nightly: $(SITE)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in, every rule of axe
 	EXAMPLES=1000 CHAPTERS=all ACCESS=all $(BIN)/python -m pytest tests/test_access.py tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q
+
+translate: $(READY)  ## bring the Chinese messages in book/locale up to date with the English pages
+	$(BIN)/python book/translate.py update
 
 weave: $(READY)  ## write the package's text into the woven cells
 	$(BIN)/python book/weave.py

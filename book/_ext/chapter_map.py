@@ -17,9 +17,11 @@ from typing import NamedTuple
 import yaml
 from course import is_public
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from translation import words
 
 from weave import notebooks, woven_cells
 
@@ -83,15 +85,28 @@ def piece(name: str, docname: str) -> nodes.Node:
     )  # fmt: skip
 
 
-def summary(words: str, woven: dict[str, list[str]]) -> str:
-    """Return what a chapter adds, in words and as a number."""
+def summary(woven: dict[str, list[str]]) -> tuple[str, dict[str, int]]:
+    """Return the sentence on what a chapter adds, and the numbers to put into it."""
     own = sum(len(names) for module, names in woven.items() if module.startswith("lstm."))
-    others = sum(map(len, woven.values())) - own
+    numbers = {"own": own, "others": sum(map(len, woven.values())) - own}
     if not woven:
-        return "Adds nothing: it uses what is there"
+        return "Adds nothing: it uses what is there", numbers
     if not own:
-        return f"Adds nothing to the package; shows {others} pieces of its measurements"
-    return f"Adds {words} ({own} {'piece' if own == 1 else 'pieces'})"
+        return "Adds nothing to the package; shows {others} pieces of its measurements", numbers
+    return f"Adds {{words}} ({{own}} {'piece' if own == 1 else 'pieces'})", numbers
+
+
+class Map(nodes.container, addnodes.translatable):
+    """The map. Its words are messages of the page, which the directive itself has translated."""
+
+    def preserve_original_messages(self) -> None:
+        """Do nothing: they are kept in `messages`."""
+
+    def extract_original_messages(self) -> list[str]:
+        return self["messages"]
+
+    def apply_translated_message(self, original: str, translated: str) -> None:
+        """Do nothing: what an entry says is put together of several messages."""
 
 
 class ChapterMap(SphinxDirective):
@@ -109,12 +124,18 @@ class ChapterMap(SphinxDirective):
             entries = read_entries(list(self.content), self.woven)
         except ValueError as error:
             raise self.error(f"chapter-map: {error}") from error
-        whole = nodes.container(classes=["chapter-map"])
+        said = [text for entry in entries.values() for text in entry if text]
+        whole = Map(classes=["chapter-map"], messages=said)
+        self.set_source_info(whole)
         for caption, names in parts(root):
-            whole += nodes.rubric("", caption)
+            whole += nodes.rubric("", self.say(caption))
             items = [nodes.list_item("", *self.chapter(name, entries[name])) for name in names]
             whole += nodes.bullet_list("", *items)
         return [whole]
+
+    def say(self, text: str) -> str:
+        """Return one of the page's messages in the language of the site."""
+        return words(self.env.app, text, self.env.docname)
 
     def chapter(self, name: str, entry: Entry) -> list[nodes.Node]:
         """Return a chapter's title and question, and what it adds, folded."""
@@ -123,10 +144,11 @@ class ChapterMap(SphinxDirective):
             reftarget=f"/book/{name}", refdoc=self.env.docname, refexplicit=False,
         )  # fmt: skip
         head = nodes.paragraph(
-            "", "", nodes.strong("", "", title), nodes.Text(f" {entry.question}")
+            "", "", nodes.strong("", "", title), nodes.Text(f" {self.say(entry.question)}")
         )
-        words = summary(entry.words, self.woven[name])
-        text = nodes.inline("", "", *self.parse_inline(words)[0])
+        kind, numbers = summary(self.woven[name])
+        adds = words(self.env.app, kind).format(words=self.say(entry.words), **numbers)
+        text = nodes.inline("", "", *self.parse_inline(adds)[0])
         if not self.woven[name]:
             return [head, nodes.paragraph("", "", text, classes=["adds"])]
         fold = [

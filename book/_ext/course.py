@@ -27,6 +27,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from translation import words
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from weave import TAG, notebooks, woven_cells
@@ -80,7 +81,7 @@ def find_woven(app: Sphinx) -> None:
 def name_chapter(app, what, name, obj, options, lines):
     """Let an object's description end with the chapter that derives it."""
     if name in app.woven:
-        lines += ["", f"Derived in :doc:`/{app.woven[name]}`.", ""]
+        lines += ["", f"{words(app, 'Derived in')} :doc:`/{app.woven[name]}`.", ""]
 
 
 def is_public(name: str) -> bool:
@@ -101,7 +102,7 @@ def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
                     "", nodes.literal("", name), refdomain="py", reftype="obj",
                     reftarget=name, refdoc=app.env.docname, refexplicit=True,
                 )  # fmt: skip
-                cell += nodes.paragraph("", "described in the API: ", link, classes=["woven"])
+                cell += nodes.paragraph("", words(app, "described in the API: "), link, classes=["woven"])
 
 
 def load_figures(app: Sphinx, page, template, context, doctree) -> None:

@@ -19,7 +19,7 @@ ICON = re.compile(
 SCRIPTED_ICONS = {"xmark"}  # those that the theme's scripts put on a page
 MENDS = [(re.compile(pattern, re.DOTALL), new) for pattern, new in [
     # a button's name must hold the text that is seen on it
-    (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
+    (r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"', r"\1"),
     # the logo stood outside every landmark

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from translation import words
 
 IMAGE = "_static/preview.png"  # made by book/draw_preview.py
 IMAGE_SIZE = (1200, 630)
@@ -24,13 +25,13 @@ def description(doctree: nodes.document) -> str:
     return shorten(first.astext(), 200, placeholder=" …") if first else ""
 
 
-def tags(title: str, text: str, site: str, image: str, address: str) -> str:
+def tags(title: str, text: str, site: str, image: str, alt: str, address: str) -> str:
     """Return the meta tags of a page; an address that is empty is left out."""
     found = {
         "og:type": "article", "og:site_name": site, "og:title": title,
         "og:description": text, "og:url": address, "og:image": image,
         "og:image:width": str(IMAGE_SIZE[0]), "og:image:height": str(IMAGE_SIZE[1]),
-        "og:image:alt": IMAGE_TEXT,
+        "og:image:alt": alt,
     }  # fmt: skip
     lines = [f'<meta property="{k}" content="{escape(v)}">' for k, v in found.items() if v]
     named = {"description": text, "twitter:card": "summary_large_image"}
@@ -45,7 +46,8 @@ def add_tags(app, pagename, templatename, context, doctree):
     image = urljoin(base, IMAGE) if base else context["pathto"](IMAGE, 1)
     address = urljoin(base, app.builder.get_target_uri(pagename)) if base else ""
     title = app.env.titles[pagename].astext()
-    found = tags(title, description(doctree), app.config.html_title, image, address)
+    found = tags(title, description(doctree), app.config.html_title, image,
+        words(app, IMAGE_TEXT), address)
     context["metatags"] = context.get("metatags", "") + "\n" + found
 
 
