@@ -190,7 +190,9 @@ def parser() -> MarkdownIt:
 
 def parts(text: str) -> tuple[Counter[str], str]:
     """Return what a translation must repeat, counted, and the words between."""
-    found: Counter[str] = Counter(re.findall(r"\{\w+\}(?!`)", re.sub(r"`[^`]*`|\$[^$]*\$", "", text)))
+    found: Counter[str] = Counter(
+        re.findall(r"\{\w+\}(?!`)", re.sub(r"`[^`]*`|\$[^$]*\$", "", text))
+    )
     rest = []
     inline = parser().parseInline(text)[0].children or []
     for token in inline:

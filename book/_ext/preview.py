@@ -46,8 +46,9 @@ def add_tags(app, pagename, templatename, context, doctree):
     image = urljoin(base, IMAGE) if base else context["pathto"](IMAGE, 1)
     address = urljoin(base, app.builder.get_target_uri(pagename)) if base else ""
     title = app.env.titles[pagename].astext()
-    found = tags(title, description(doctree), app.config.html_title, image,
-        words(app, IMAGE_TEXT), address)
+    found = tags(
+        title, description(doctree), app.config.html_title, image, words(app, IMAGE_TEXT), address
+    )
     context["metatags"] = context.get("metatags", "") + "\n" + found
 
 
