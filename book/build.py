@@ -32,6 +32,8 @@ def chinese_config(root: Path) -> Path:
     """Write the configuration of the Chinese edition: that of the English one, but the language."""
     config = yaml.safe_load((root / "_config.yml").read_text())
     config["sphinx"]["config"]["language"] = LANGUAGE
+    ours = config["sphinx"]["local_extensions"]  # relative to the configuration itself
+    config["sphinx"]["local_extensions"] = {name: str(root / ours[name]) for name in ours}
     path = root / "_build" / f"{LANGUAGE}.yml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(config, allow_unicode=True))

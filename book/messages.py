@@ -199,7 +199,8 @@ def parts(text: str) -> tuple[Counter[str], str]:
         if token.type == "math_inline":
             found[f"${token.content}$"] += 1
         elif token.type == "code_inline":
-            found[f"`{token.content}`"] += 1
+            code = token.content.replace("\u00a0", " ")  # it looks the same
+            found[f"`{code}`"] += 1
         elif token.type == "myst_role":
             named = re.fullmatch(r"(.*?)\s*<([^<>]+)>", token.content, re.DOTALL)
             rest += [named[1]] if named else []
@@ -221,8 +222,8 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 def is_same(english: str) -> bool:
-    """Tell whether a message has no words: it is the same in both languages."""
-    return re.search(r"[A-Za-z]{2}|\b[aA]\b", parts(english)[1]) is None
+    """Tell whether a message is the same in both languages: it has no words, or is such a term."""
+    return english in same_terms() or not re.search(r"[A-Za-z]{2}|\b[aA]\b", parts(english)[1])
 
 
 def faults(english: str, chinese: str) -> list[str]:
@@ -235,7 +236,7 @@ def faults(english: str, chinese: str) -> list[str]:
         f"lacks the number {number}"
         for number in Counter(NUMBERS.findall(words)) - Counter(NUMBERS.findall(text))
     ]
-    if not is_same(english) and not CHINESE.search(text) and chinese not in same_terms():
+    if not is_same(english) and not CHINESE.search(text):
         found.append("has no Chinese character")
     if re.search(r"[\u3400-\u9fff][,;:?!]|[\u3400-\u9fff]\.(?!\w)", text):
         found.append("has , ; : ? ! or . after a Chinese character: use ，；：？！。")
@@ -269,7 +270,7 @@ def terms() -> tuple[Term, ...]:
 @cache
 def same_terms() -> set[str]:
     """Return the terms that are written alike in both languages."""
-    return {term.chinese for term in terms() if not CHINESE.search(term.chinese)}
+    return {term.english for term in terms() if term.english == term.chinese}
 
 
 @cache

@@ -21,15 +21,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from test_site import base, browser, site, toc_pages  # fixtures among them
+from test_site import CHINESE, base, browser, site, toc_pages  # fixtures among them
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
 import finish
 
 __all__ = ["base", "browser", "site"]
 ALL = os.environ.get("ACCESS") == "all"
-SHORT = ["search.html", "404.html", toc_pages()[0]]
-PAGES = [*SHORT, "genindex.html", *toc_pages()[1:]]
+SHORT = ["search.html", "404.html", toc_pages()[0], f"zh/{toc_pages()[0]}"]
+PAGES = [*SHORT, "genindex.html", *toc_pages()[1:], *CHINESE[1:]]
 DESK = {"width": 1280, "height": 900}
 LIMIT = 500_000  # bytes of a page as a server sends it, without MathJax
 KINDS = (".css", ".js", ".png", ".svg")
@@ -112,7 +112,7 @@ def test_axe_finds_nothing(browser: Any, base: str, address: str) -> None:
 
 
 def test_every_page_is_light(site: Path) -> None:
-    heavy = {a: found for a in toc_pages() if sum((found := sizes(site, a)).values()) > LIMIT}
+    heavy = {a: found for a in [*toc_pages(), *CHINESE] if sum((found := sizes(site, a)).values()) > LIMIT}
     assert heavy == {}
 
 

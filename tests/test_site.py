@@ -38,6 +38,17 @@ def toc_pages() -> list[str]:
     return [f"{name}.html" for name in [toc["root"], *chapters]]
 
 
+# Of the Chinese edition these are opened; the files of all its pages are read. They hold its
+# landing page, a figure to play with, tables, definitions, a long page in English and a search.
+CHINESE = [
+    f"zh/{name}.html"
+    for name in (
+        "book/index", "book/gates/cell", "book/reference/notation", "book/reference/glossary",
+        "book/reference/api", "search",
+    )
+]  # fmt: skip
+
+
 # --- what can be read from the files ------------------------------------------------
 
 
@@ -72,7 +83,7 @@ class Page(HTMLParser):
 def read_site(site: Path) -> dict[str, Page]:
     """Return every page of the site by its address; the theme's templates are no pages."""
     files = {file.relative_to(site).as_posix(): file for file in sorted(site.rglob("*.html"))}
-    return {a: Page(f.read_text()) for a, f in files.items() if not a.startswith("_static/")}
+    return {a: Page(f.read_text()) for a, f in files.items() if "_static/" not in a}
 
 
 def broken_links(site: Path, pages: dict[str, Page]) -> list[str]:
@@ -320,13 +331,13 @@ def test_no_broken_link(site: Path, pages: dict[str, Page]) -> None:
     assert not faults, told(faults)
 
 
-@pytest.mark.parametrize("address", toc_pages())
+@pytest.mark.parametrize("address", [*toc_pages(), *(f"zh/{name}" for name in toc_pages())])
 def test_structure(pages: dict[str, Page], address: str) -> None:
     faults = unclear_structure(address, pages[address])
     assert not faults, told(faults)
 
 
-@pytest.mark.parametrize("address", ["search.html", "genindex.html", *toc_pages()])
+@pytest.mark.parametrize("address", ["search.html", "genindex.html", *toc_pages(), *CHINESE])
 def test_in_the_browser(browser: Any, base: str, address: str) -> None:
     faults = visit(browser, base, address)
     assert not faults, told(faults)
@@ -343,6 +354,26 @@ def test_search_finds_a_word(browser: Any, base: str) -> None:
     page = browser.new_page()
     page.goto(f"{base}search.html?q=forget")
     page.wait_for_selector("#search-results li a", timeout=10_000)
+    page.close()
+
+
+@pytest.mark.parametrize("query", ["遗忘门", "门", "forget"])
+def test_the_chinese_search_finds_words(browser: Any, base: str, query: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{base}zh/search.html?q={query}")
+    page.wait_for_selector('#search-results li a[href*="gates/cell.html"]', timeout=10_000)
+    page.close()
+
+
+def test_the_keyboard_changes_the_language_and_back(browser: Any, base: str) -> None:
+    page = browser.new_page()
+    page.goto(base + "book/gates/cell.html")
+    for language, address in [("zh-CN", "zh/book/gates/cell.html"), ("en", "book/gates/cell.html")]:
+        switch = page.locator(f'a[hreflang="{language}"][lang="{language}"]')
+        switch.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(base + address, timeout=10_000)
+        assert page.evaluate("document.documentElement.lang") == language
     page.close()
 
 

@@ -17,6 +17,7 @@ from sphinx.search import SearchLanguage, languages
 from sphinx.search.zh import SearchChinese
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.i18n import Locale
+from sphinx_exercise.nodes import exercise_subtitle
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import messages
@@ -56,12 +57,34 @@ class Parts(SphinxTransform):
         for shared in self.document.findall(is_shared):
             for node in shared.findall(nodes.TextElement):
                 node["translatable"] = False
+        for title in self.document.findall(exercise_subtitle):
+            self.say(title)
+        for link in self.document.findall(addnodes.pending_xref):
+            if "sd-stretched-link" in link["classes"]:  # of a card: what a screen reader says
+                self.say(link.children[0])
         for raw in list(self.document.findall(nodes.raw)):
             html = raw.astext()
             if raw.get("format") == "html" and messages.html_messages(html):
                 drawing = Drawing(html, html, format="html")
                 drawing.source, drawing.line = raw.source or self.document["source"], raw.line or 0
                 raw.replace_self(drawing)
+
+
+    def say(self, node: nodes.Element) -> None:
+        """Make a message of a node whose text its extension gave no source."""
+        node.source, node.line = self.document["source"], node.line or 0
+        node.rawsource = "".join(map(markdown, node.children))
+        node["translatable"] = True
+
+
+def markdown(node: nodes.Node) -> str:
+    """Return the Markdown of a piece of a title."""
+    text = node.astext()
+    if isinstance(node, nodes.math):
+        return f"${text}$"
+    if isinstance(node, nodes.literal):
+        return f"`{text}`"
+    return f"*{text}*" if isinstance(node, nodes.emphasis) else text
 
 
 def is_shared(node: nodes.Node) -> bool:
