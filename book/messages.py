@@ -31,13 +31,19 @@ TERMS = "book/locale/terms.csv"
 SITE = "site"
 THEME = ("search_bar_text", "toc_title", "extra_footer")  # of html_theme_options
 
-# Sentences of our extensions, and words of the theme that it has no Chinese for.
+# Sentences of our extensions.
 WORDS = (
-    "described in the API: ", "Derived in", "The book", "index",
-    "Adds nothing: it uses what is there",
+    "described in the API: ", "Derived in", "Adds nothing: it uses what is there",
     "Adds nothing to the package; shows {others} pieces of its measurements",
     "Adds {words} ({own} piece)", "Adds {words} ({own} pieces)",
     "LSTM from scratch, beside the drawing of one step of an LSTM",
+)  # fmt: skip
+
+# Names of buttons, links and parts of a page that the theme and Sphinx have no Chinese for.
+LABELS = (
+    "The book", "Main", "Page", "Color mode", "Toggle primary sidebar", "Toggle secondary sidebar",
+    "Link to this heading", "Link to this equation", "Link to this definition", "Link to this term",
+    "Link to this image", "Link to this table", "Toggle hidden content",
 )  # fmt: skip
 
 
@@ -136,7 +142,8 @@ def site_messages(root: Path = ROOT) -> list[str]:
     """Return what stands on every page: from the settings, our extensions and the theme."""
     config = yaml.safe_load((root / "_config.yml").read_text())
     options = config["sphinx"]["config"]["html_theme_options"]
-    return list(dict.fromkeys([config["title"], *(options[name] for name in THEME), *WORDS]))
+    theme = [options[name] for name in THEME]
+    return list(dict.fromkeys([config["title"], *theme, *WORDS, *LABELS]))
 
 
 # --- words in HTML ---------------------------------------------------------------------------
@@ -159,7 +166,7 @@ def has_words(message: str) -> bool:
 def html_messages(html: str) -> list[str]:
     """Return the messages of a piece of HTML: its labels, sentences and captions."""
     found = [html_message(m["inner"] or m["label"] or "") for m in WORDY.finditer(html)]
-    return list(dict.fromkeys(filter(has_words, found)))
+    return [text for text in dict.fromkeys(found) if has_words(text) and text not in same_terms()]
 
 
 def put_into_html(html: str, english: str, chinese: str) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sphinx.application import Sphinx
+from translation import words
+
+from messages import LABELS
 
 ICONS = "_static/scripts/fontawesome.js"
 ICON = re.compile(
@@ -73,16 +76,21 @@ def lighter(png: bytes) -> bytes:
 
 
 def finish(app: Sphinx, failure: Exception | None) -> None:
-    """Mend every page; leave out the icons that none shows; store the figures smaller."""
+    """Mend every page, name its buttons in its language; leave out the icons that none shows; store the figures smaller."""
     if failure or app.builder.format != "html":
         return
     site, used = Path(app.outdir), set(SCRIPTED_ICONS)
     for page in site.rglob("*.html"):
         text = page.read_text()
         used |= set(re.findall(r"\bfa-([a-z0-9-]+)", text))
-        page.write_text(mend(text))
+        text = mend(text)
+        for label in LABELS:
+            text = text.replace(f'="{label}"', f'="{words(app, label)}"')
+        page.write_text(text)
     icons = site / ICONS
     icons.write_text(fewer_icons(icons.read_text(), used))
+    if app.config.language != "en":  # its pictures are those of the English pages
+        return
     for picture in site.glob("_images/*.png"):
         before = picture.read_bytes()
         if Image.open(io.BytesIO(before)).mode != "P":

@@ -48,6 +48,19 @@ class Drawing(nodes.raw, addnodes.translatable):
         self.children = [nodes.Text(text)]
 
 
+class Said(nodes.comment, addnodes.translatable):
+    """Messages of nodes that are others by the time that messages are taken. It is not shown."""
+
+    def preserve_original_messages(self) -> None:
+        """Do nothing: they are kept in `messages`."""
+
+    def extract_original_messages(self) -> list[str]:
+        return self["messages"]
+
+    def apply_translated_message(self, original: str, translated: str) -> None:
+        """Do nothing: the nodes themselves are translated."""
+
+
 class Parts(SphinxTransform):
     """Marks what is the same in both languages, and finds the words in HTML."""
 
@@ -57,11 +70,15 @@ class Parts(SphinxTransform):
         for shared in self.document.findall(is_shared):
             for node in shared.findall(nodes.TextElement):
                 node["translatable"] = False
-        for title in self.document.findall(exercise_subtitle):
-            self.say(title)
+        said = list(self.document.findall(exercise_subtitle))
         for link in self.document.findall(addnodes.pending_xref):
             if "sd-stretched-link" in link["classes"]:  # of a card: what a screen reader says
-                self.say(link.children[0])
+                said.append(link.children[0])
+        for node in said:
+            self.say(node)
+        if said:
+            self.document += Said("", "", messages=[node.rawsource for node in said])
+            self.document[-1].source, self.document[-1].line = self.document["source"], 0
         for raw in list(self.document.findall(nodes.raw)):
             html = raw.astext()
             if raw.get("format") == "html" and messages.html_messages(html):
@@ -93,6 +110,17 @@ def is_shared(node: nodes.Node) -> bool:
     return output or isinstance(node, (nodes.math_block, addnodes.desc, nodes.literal_block))
 
 
+class Captions(SphinxTransform):
+    """Translates the captions of the contents, which their extension adds after the messages."""
+
+    default_priority = 150
+
+    def apply(self, **_) -> None:
+        for contents in self.document.findall(addnodes.toctree):
+            if contents.get("caption"):
+                contents["caption"] = words(self.app, contents["caption"], self.env.docname)
+
+
 def set_words(app: Sphinx, config) -> None:
     """Put the title, the theme's words and the addresses of the site into its language."""
     config.html_title = words(app, config.html_title)
@@ -101,19 +129,6 @@ def set_words(app: Sphinx, config) -> None:
         options[name] = words(app, options[name])
     if config.language == messages.LANGUAGE:
         config.notfound_urls_prefix = "/zh/"
-
-
-def translate_theme(app: Sphinx) -> None:
-    """Let templates find the words that the theme's own catalogs lack."""
-    if app.config.language != messages.LANGUAGE or app.builder.format != "html":
-        return
-
-    def look_up(text: str) -> str:
-        own = words(app, text)
-        return app.translator.gettext(text) if own == text else own
-
-    environment = app.builder.templates.environment
-    environment.install_gettext_callables(look_up, app.translator.ngettext, newstyle=True)
 
 
 def add_switch(app: Sphinx, page, template, context, doctree) -> None:
@@ -168,7 +183,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     chinese: type[SearchLanguage] = Search
     languages["zh"] = chinese
     app.add_transform(Parts)
+    app.add_transform(Captions)
     app.connect("config-inited", set_words)
-    app.connect("builder-inited", translate_theme)
     app.connect("html-page-context", add_switch)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
