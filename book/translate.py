@@ -28,6 +28,7 @@ from messages import (
     SITE,
     Message,
     digest,
+    digest_in,
     faults,
     is_same,
     pages,
@@ -176,8 +177,7 @@ def store(path: Path, sound: Known) -> None:
     old = read_all(path)
     new = {text: Message(sound[text]) if text in sound else m for text, m in old.items()}
     if new != old:
-        found = re.search(r'"X-Source-Digest: (\w*)', path.read_text())
-        write(path, new, found[1] if found else "")
+        write(path, new, digest_in(path))
 
 
 def check(page: str, root: Path) -> list[str]:
@@ -186,7 +186,7 @@ def check(page: str, root: Path) -> list[str]:
     if not path.is_file():
         return [f"{page}: has no messages: run `make translate`"]
     said = read_all(path)
-    if page != SITE and f"X-Source-Digest: {digest(page, root)}" not in path.read_text():
+    if page != SITE and digest_in(path) != digest(page, root):
         found.append(f"{page}: the English has changed: run `make translate`")
     if page == SITE and list(said) != site_messages(root):
         found.append(f"{page}: the words of the site have changed: run `make translate`")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,12 @@ def test_the_configurations_differ_in_the_language_alone(tmp_path: Path) -> None
     paths = chinese["sphinx"].pop("local_extensions")
     assert paths == {k: f"{tmp_path}/{v}" for k, v in english["sphinx"].pop("local_extensions").items()}
     assert chinese == english
+
+
+def test_chinese_is_searched_by_characters_and_pairs() -> None:
+    sys.path.insert(0, str(messages.ROOT / "book/_ext"))
+    from translation import Search
+
+    found = Search({})
+    assert found.split("遗忘门 f, LSTM") == ["遗", "忘", "门", "遗忘", "忘门", "f", "LSTM"]
+    assert found.word_filter("门") and not found.word_filter("f")

@@ -70,6 +70,9 @@ class Parts(SphinxTransform):
         for shared in self.document.findall(is_shared):
             for node in shared.findall(nodes.TextElement):
                 node["translatable"] = False
+        for node in self.document.findall(nodes.TextElement):
+            if "docstring of" in (node.source or ""):  # of a module
+                node["translatable"] = False
         said = list(self.document.findall(exercise_subtitle))
         for link in self.document.findall(addnodes.pending_xref):
             if "sd-stretched-link" in link["classes"]:  # of a card: what a screen reader says
