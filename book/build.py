@@ -18,7 +18,8 @@ import yaml
 from messages import LANGUAGE, ROOT
 
 SHARED = ("_images", "_sources", "_downloads", "_modules", "_static")
-LINK = re.compile(rf'(?<=["(])((?:\.\./)*)((?:{"|".join(SHARED)})/[^"?#)]+)')
+# Links of a page are relative; those of 404.html, which is shown at any address, are not.
+LINK = re.compile(rf'(?<=["(])((?:\.\./)*|/zh/)((?:{"|".join(SHARED)})/[^"?#)]+)')
 
 
 def build(root: Path, config: Path, folder: Path) -> subprocess.Popen[bytes]:
@@ -50,7 +51,9 @@ def share(site: Path, edition: Path) -> None:
     }
 
     def led(match: re.Match[str]) -> str:
-        return f"{match[1]}../{match[2]}" if match[2] in same else match[0]
+        if match[2] not in same:
+            return match[0]
+        return f"/{match[2]}" if match[1] == "/zh/" else f"{match[1]}../{match[2]}"
 
     for page in edition.rglob("*.html"):
         page.write_text(LINK.sub(led, page.read_text()))

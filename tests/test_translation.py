@@ -190,10 +190,10 @@ def test_pages_are_led_to_shared_files(tmp_path: Path) -> None:
     (tmp_path / "zh/_images/a.png").write_text("heavy")
     page = tmp_path / "zh/book/x.html"
     page.parent.mkdir()
-    page.write_text('<img src="../_images/a.png"><script src="../_static/a.js?v=1"></script>"../_static/b.js"')
+    page.write_text('<img src="../_images/a.png"><script src="../_static/a.js?v=1"></script>"../_static/b.js""/zh/_static/a.js"')
     build.share(tmp_path, tmp_path / "zh")
     assert page.read_text() == (
-        '<img src="../../_images/a.png"><script src="../../_static/a.js?v=1"></script>"../_static/b.js"'
+        '<img src="../../_images/a.png"><script src="../../_static/a.js?v=1"></script>"../_static/b.js""/_static/a.js"'
     )
     left = {path.name for path in (tmp_path / "zh").rglob("*") if path.is_file()}
     assert left == {"x.html", "b.js"}
