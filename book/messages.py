@@ -160,7 +160,7 @@ def html_message(inner: str) -> str:
 
 def has_words(message: str) -> bool:
     """Tell whether anything is left to translate: two letters outside tags and {names}."""
-    return re.search(r"[a-z]{2}", re.sub(r"<[^>]*>|\{\w+\}", "", message)) is not None
+    return re.search(r"[a-z]{2}", re.sub(r"<[^>]*>|\{\w+\}", " ", message)) is not None
 
 
 def html_messages(html: str) -> list[str]:

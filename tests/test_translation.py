@@ -174,7 +174,7 @@ def test_only_prose_of_a_notebook_counts(tmp_path: Path) -> None:
 
 def test_words_in_html_are_taken_and_put_back() -> None:
     number = '<data data-name="kept" data-value="1">1.0</data>'
-    html = f'<svg aria-label="Bars"><text>c</text><text>new c</text></svg><output id="a">Kept\n{number}.</output>'
+    html = f'<svg aria-label="Bars"><text>c<tspan>t</tspan></text><text>new c</text></svg><output id="a">Kept\n{number}.</output>'
     assert messages.html_messages(html) == ["Bars", "new c", "Kept {kept}."]
     put = messages.put_into_html(html, "Kept {kept}.", "保留 {kept}。")
     assert f'<output id="a">保留 {number}。</output>' in put and "<text>new c</text>" in put
