@@ -17,8 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from lstm import LSTM, Adam, LSTMRegressor, Regressor, fit, mean_squared_error, sine_task
-from lstm import sunspots, warmup_exponential, windows
+from lstm import (
+    LSTM,
+    Adam,
+    LSTMRegressor,
+    Regressor,
+    fit,
+    mean_squared_error,
+    sine_task,
+    sunspots,
+    warmup_exponential,
+    windows,
+)
 from lstm.training import evaluate
 
 FIGURES = Path(__file__).resolve().parents[1] / "book" / "figures"
@@ -92,8 +102,9 @@ def stored() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     for name, data in stored().items():
-        file, text = FIGURES / f"{name}.html", json.dumps(data, separators=(",", ":"))
-        whole = re.sub(r"(<script[^>]*json\">)[^<]*", lambda m: m[1] + text, file.read_text())
+        file = FIGURES / f"{name}.html"
+        before, after = re.split(r'(?<=json">)[^<]*', file.read_text())
+        whole = before + json.dumps(data, separators=(",", ":")) + after
         file.write_text(whole)
         print(f"stored: {file.name}, {len(whole) / 1000:.1f} kB")
 

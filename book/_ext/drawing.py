@@ -161,8 +161,8 @@ class LSTMStep(SphinxDirective):
         caption = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, caption)
         hint = f'<p class="fact">{escape(HINT)}</p>'
-        before = f'<figure class="drawing step-drawing">\n{html}\n{hint}\n<figcaption>'
-        after = "</figcaption>\n</figure>"
+        before = f'<figure class="drawing step-drawing">\n{html}\n<figcaption>'
+        after = f"</figcaption>\n{hint}\n</figure>"
         return [
             nodes.raw("", before, format="html"),
             *caption.children,
