@@ -199,10 +199,10 @@ def test_keyboard_pointer_and_finger_show_a_part(page: Any) -> None:
     for key, symbol in (("ArrowRight", "h_{t-1}"), ("End", "h_t"), ("ArrowDown", "c_{t-1}")):
         page.keyboard.press(key)
         assert line.inner_text() == drawing.fact(symbol)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     part('[data-part="o"] rect').first.click()
     page.mouse.move(0, 0)
     assert line.inner_text() == drawing.fact("o_t")
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Escape")
     assert line.inner_text() == hint
 
