@@ -236,7 +236,7 @@ the inputs' first values, which is what stays where there is no script. */
     const across = scale(0, 50, 46, 348), up = (v) => scale(-6, 0, 275, 165)(Math.log10(v));
     const places = (values) => curve(values.map((v, k) => [x(steps[k] + 1), y(v)]));
     pen.write("loss", loss[epoch], short);
-    pen.write("ratio", loss[epoch] / nothing, short);
+    pen.write("ratio", loss[epoch] / nothing, (v) => fixed(v < 10 ? 2 : 0)(v));
     pen.write("rate", 3e-3 * 0.95 ** Math.max(0, epoch - 1), short);
     pen.set("target", { d: places(steps.map((t) => Math.sin(distance * (t + 1)))) });
     pen.set("forecast", { d: places(forecast[epoch].map((v) => v / 1e4)) });
