@@ -7,6 +7,9 @@ twice the size. A cell that writes to stderr is refused unless it is tagged ``al
 A cell tagged ``nbval-ignore-output`` measures something (a time, say) that differs at every
 run. Its stored outputs are kept as long as its source is the one that made them, of which
 ``recorded`` in its metadata is a digest; ``--fresh`` measures anew.
+
+How long a chapter runs is stored in ``book/seconds.json``, rounded to 1, 2, 5, 10, ... seconds.
+A stored time stays while the new one is at most one such step away.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -35,6 +39,7 @@ METADATA = {
 KEPT = ("tags", "mystnb", "recorded")  # of a cell's metadata
 MEASURED, STDERR = "nbval-ignore-output", "allow-stderr"
 SLOW = 20.0  # seconds a chapter may take
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # seconds that are told to readers
 
 
 def text_of(notebook: Notebook) -> str:
@@ -159,6 +164,23 @@ def run(path: Path, name: str, *, fresh: bool = False) -> list[str]:
     return faults
 
 
+def step_of(seconds: float) -> int:
+    """Return the place in STEPS that is nearest to a time, in ratio."""
+    return min(range(len(STEPS)), key=lambda k: abs(math.log(STEPS[k] / max(seconds, 0.1))))
+
+
+def record(path: Path, seconds: float, root: Path) -> None:
+    """Store how long a chapter of the book ran, if it is not much what is stored already."""
+    folder = root / "book"
+    if not path.is_relative_to(folder):
+        return
+    file, name = folder / "seconds.json", path.relative_to(folder).with_suffix("").as_posix()
+    stored = json.loads(file.read_text()) if file.exists() else {}
+    if name not in stored or abs(step_of(seconds) - step_of(stored[name])) > 1:
+        stored[name] = STEPS[step_of(seconds)]
+        file.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+
+
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; return 1 if a notebook failed."""
     parser = argparse.ArgumentParser(
@@ -178,6 +200,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print(f"{seconds:6.1f} s  {name}", "FAILED" if found else "", flush=True)
         if seconds > SLOW:
             print(f"warning: {name} took {seconds:.1f} s, more than {SLOW:.0f} s")
+        if not found:
+            record(path.resolve(), seconds, root.resolve())
         faults += found
     print(*faults, sep="\n")
     return int(bool(faults))
