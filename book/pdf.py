@@ -1,7 +1,8 @@
 """Print the whole book into one file: ``make pdf`` writes ``_build/lstm-from-scratch.pdf``.
 
 Sphinx makes one page of all chapters, and Chromium prints it. What can be moved on the site is
-printed as it stands at first; folded solutions are open.
+printed as it stands at first; folded solutions are open. Links between pages lead to the place
+in the file; those that only the site can follow are plain text.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ NAME = "lstm-from-scratch.pdf"
 READY = """async () => {
   await MathJax.startup.promise;
   document.querySelectorAll('details').forEach(fold => { fold.open = true; });
+  for (const link of document.querySelectorAll('a[href]')) {
+    const name = link.getAttribute('href').split('#')[1];
+    if (link.protocol.startsWith('http')) continue;
+    if (name && document.getElementById(name)) link.setAttribute('href', '#' + name);
+    else link.removeAttribute('href');
+  }
   document.querySelectorAll('img').forEach(picture => { picture.loading = 'eager'; });
   await Promise.all([...document.images].map(picture => picture.decode()));
 }"""
