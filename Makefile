@@ -42,7 +42,7 @@ pdf: $(READY)  ## print the whole book into _build/lstm-from-scratch.pdf
 	$(BIN)/python book/pdf.py
 
 # What is fetched by the copies: REF, or the tag of this version.
-launch: $(READY)  ## copies of the chapters for Colab in _build/launch: URL=https://github.com/OWNER/NAME REF=main
+launch: $(READY)  ## copies of the chapters for Colab in _build/launch: URL=address of the repository REF=main
 	@$(BIN)/python book/launch.py $(if $(URL),--url "$(URL)") $(if $(REF),--ref "$(REF)")
 
 # Make hands both on in the environment, so a title may hold quotes.

@@ -243,6 +243,25 @@ price = "$$ a $$"
 ```
 
 By {eq}`eq-two` it holds.
+
+```{raw} html
+<b>$$ c $$</b>
+```
+
+````{note}
+:::{tip}
+$$
+d
+$$ (eq-four)
+:::
+```
+$$ e $$
+```
+````
+
+$$f$$ (eq-five)
+
+It is {eq}`eq-four` and {eq}`eq-five`.
 """
 
 
@@ -251,7 +270,9 @@ def toy(text: str = TEXT, tag: str = "eq:eq-one") -> Cells:
 
 
 def test_sound_equations_pass() -> None:
-    assert [label for _, _, label in equations.displayed(toy())] == ["eq-one", "eq-two"]
+    assert [label for _, _, label in equations.displayed(toy())] == [
+        "eq-one", "eq-two", "eq-four", "eq-five",
+    ]  # fmt: skip
     assert equation_faults(toy(), {"a": toy()}) == []
     other = words("$$x$$ (eq-far)")
     far = toy() + [code_cell("x") | {"metadata": {"tags": ["eq:eq-far"]}}]

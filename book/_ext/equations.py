@@ -16,8 +16,31 @@ from sphinx.application import Sphinx
 from weave import notebooks
 
 TAG = "eq:"
-CODE = re.compile(r"^ *```+ ?(?:python|text|sh|console)?\n.*?^ *```+ *$|`[^`\n]+`", re.M | re.S)
+FENCE = re.compile(r"\s*(`{3,}|:{3,})\s*(?:\{([\w:-]+)\})?(.*)")
+VERBATIM = {"code", "code-block", "code-cell", "literalinclude", "raw"}
 EQUATION = re.compile(r"\$\$(.+?)\$\$(?:[ \t]*\(([^)\s]+)\))?", re.S)
+
+
+def outside_code(text: str) -> str:
+    """Return Markdown without its code, in blocks and in lines; the text of directives stays."""
+    kept: list[str] = []
+    directives: list[str] = []
+    block = ""  # the marker that began the block of code
+    for line in text.splitlines():
+        match = FENCE.match(line)
+        marker, directive, rest = match.groups() if match else ("", None, line)
+        closes = bool(marker) and not directive and not rest.strip()
+        if block:
+            block = "" if closes and marker.startswith(block) else block
+        elif closes and directives and marker.startswith(directives[-1]):
+            directives.pop()
+        elif marker and directive and directive not in VERBATIM:
+            directives.append(marker)
+        elif marker:
+            block = marker
+        else:
+            kept.append(re.sub(r"`[^`]+`", "", line))
+    return "\n".join(kept)
 
 
 def displayed(cells: list[dict]) -> list[tuple[int, str, str | None]]:
@@ -26,7 +49,7 @@ def displayed(cells: list[dict]) -> list[tuple[int, str, str | None]]:
         (number, " ".join(match[1].split()), match[2])
         for number, cell in enumerate(cells, 1)
         if cell["cell_type"] == "markdown"
-        for match in EQUATION.finditer(CODE.sub("", "".join(cell["source"])))
+        for match in EQUATION.finditer(outside_code("".join(cell["source"])))
     ]
 
 
