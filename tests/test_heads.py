@@ -290,7 +290,10 @@ def test_sound_equations_pass() -> None:
             ["cell 2: the tag eq:eq-three names no", "nothing refers to eq-one"],
         ),
         (toy(tag="eq-one"), ["cell 1: nothing refers to eq-one"]),
-        (toy(TEXT.replace("{eq}", "")), ["nothing refers to eq-two: tag the code cell"]),
+        (
+            toy(TEXT.replace("{eq}`eq-two`", "eq-two")),
+            ["nothing refers to eq-two: tag the code cell"],
+        ),
     ],
 )
 def test_a_fault_of_an_equation_is_named(cells: Cells, messages: list[str]) -> None:
