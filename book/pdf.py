@@ -40,7 +40,8 @@ def build(root: Path) -> Path:
     """Build the book as one page; return its file."""
     output = root / "_build" / "single"
     shutil.rmtree(output, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(root), "-W", "--keep-going", "-n"]
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", str(root), "-W", "--keep-going", "-n"]
     command += ["--quiet", "--builder", "singlehtml", "--path-output", str(output)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     site = output / "_build" / "singlehtml"

@@ -196,8 +196,16 @@ def test_the_site_has_the_buttons_where_the_address_is_known(tmp_path: Path) -> 
     commented = re.search(r"# repository_url: \S+", config)
     assert commented
     (tmp_path / "_config.yml").write_text(config.replace(commented[0], f"repository_url: {URL}"))
-    command = ["-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-n", "--quiet"]
-    subprocess.run([sys.executable, *command], cwd=tmp_path, check=True)
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        ".",
+        "-W",
+        "--keep-going",
+        "-n",
+        "--quiet",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
     page = (tmp_path / "_build/html/book/gates/cell.html").read_text()
     for expected in [
         *launch.links(URL, "book/gates/cell").values(),
