@@ -28,7 +28,7 @@ BRANCH = "launch"
 FOLDER = "lstm-from-scratch"
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 ADDRESS = re.compile(r"(?:https|file)://[\w./~%+-]+")
-# What a chapter imports, and the extra of the package that brings it. All others are in `notebooks`.
+# What a chapter imports, and the extra that brings it. All others are in `notebooks`.
 EXTRAS = {"dask": "cluster", "mpi4py": "mpi", "numba": "fast", "onnx": "onnx"}
 CELL = '''\
 # Gets the course ({ref}), installs what this chapter uses, and goes to the chapter's folder.

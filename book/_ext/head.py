@@ -1,4 +1,4 @@
-"""The head of a chapter: what came before, what the reader will do, what it needs, how long it takes.
+"""The head of a chapter: what came before, what the reader will do and needs, how long it takes.
 
 In its first text cell, after the question, a chapter has a list of three lines:
 
