@@ -30,8 +30,8 @@ Cells = list[dict[str, Any]]
 BOOK = notebooks(ROOT)
 NAMES = [path.relative_to(ROOT / "book").with_suffix("").as_posix() for path in BOOK]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-HEAD = re.compile(r"^- \*\*(\w[\w ]*)\*\*: +(\S.*)$", re.MULTILINE)
-SHAPE = "three lines, `- **Previously**: ...`, `- **You will**: ...`, `- **You need**: ...`"
+HEAD = re.compile(r"^- \*\*(\w[\w ]*)\*\*:? +(\S.*)$", re.MULTILINE)
+SHAPE = "three lines, `- **Previously**: ...`, `- **You will** ...`, `- **You need** ...`"
 
 
 @cache
@@ -81,8 +81,8 @@ SOUND = """# Title
 A question?
 
 - **Previously**: [two losses](../start.ipynb) showed that a small loss proves nothing.
-- **You will**: set gates by hand.
-- **You need**: the [notation](../reference/notation.md).
+- **You will** set gates by hand.
+- **You need** the [notation](../reference/notation.md).
 """
 
 
@@ -95,9 +95,9 @@ def test_a_sound_head_passes() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("- **You will**: set gates by hand.\n", "", "got ['Previously', 'You need']"),
+        ("- **You will** set gates by hand.\n", "", "got ['Previously', 'You need']"),
         ("You will", "You do", "got ['Previously', 'You do', 'You need']"),
-        ("- **Prev", "- **You need**: it.\n- **Prev", "expected in its first cell"),
+        ("- **Prev", "- **You need** it.\n- **Prev", "expected in its first cell"),
         ("A question?\n\n", "A question?\n", "an empty line above the head"),
         ("../start.ipynb", "../stop.ipynb", "link to ../stop.ipynb, which is not there"),
         (

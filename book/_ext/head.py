@@ -3,8 +3,8 @@
 In its first text cell, after the question, a chapter has a list of three lines:
 
 - **Previously**: what the last chapters left, with a link.
-- **You will**: what the reader can do afterwards.
-- **You need**: what must be known, with links to the chapters that teach it.
+- **You will** what the reader can do afterwards.
+- **You need** what must be known, with links to the chapters that teach it.
 
 On the site it is a box with one more line, "About 12 minutes to read · runs in about 5 s".
 Prose is read at 200 words a minute. Code is read at 20 lines a minute, blank lines not counted;
