@@ -86,7 +86,9 @@ EXERCISES = {
             (NOTHING / 4, "fewer points over the same two periods lie further apart, not closer"),
             (8 * NOTHING, "twice too large: a squared cosine is one half on average"),
         ],
-        explain=lambda found: f"{found:.2g} times the loss of 1001 points: by what factor does d change?",
+        explain=lambda found: (
+            f"{found:.2g} times the loss of 1001 points: by what factor does d change?"
+        ),
         rtol=0.02,
     ),
     # Tests: that an unknown level drops out of differences and costs one more past value
