@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from weave import ROOT
 
 PIP = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--no-input"]
+PACKAGES = ("lstm", "lstm_student")  # the second beside the first: checks of exercises
 DATA = ("sunspots.csv", "japanese_vowels.npz", "digits.npz", "topics.npz")
 OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index"]
 
@@ -37,7 +38,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree.mkdir()
     for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tree)
-    for name in ("lstm", "tests", "book"):  # the last two must not get in
+    for name in (*PACKAGES, "tests", "book"):  # the last two must not get in
         shutil.copytree(
             ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb")
         )
@@ -67,6 +68,12 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     return build_wheel(tree, tmp_path_factory.mktemp("wheel"))
 
 
+def packaged() -> set[str]:
+    """Return the files of the packages in the tree."""
+    files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
+    return {p.relative_to(ROOT).as_posix() for p in files if "__pycache__" not in p.parts}
+
+
 def names(wheel: zipfile.Path) -> set[str]:
     """Return the files in the wheel, those about the wheel itself left out."""
     return {n for n in wheel.root.namelist() if ".dist-info/" not in n and not n.endswith("/")}
@@ -77,10 +84,8 @@ def metadata(wheel: zipfile.Path) -> list[tuple[str, str]]:
     return list(message_from_bytes(wheel.root.read(name)).items())
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.Path) -> None:
-    files = [path for kind in ("*.py", "*.csv", "*.npz") for path in (ROOT / "lstm").glob(kind)]
-    files.append(ROOT / "lstm/py.typed")
-    assert names(wheel) == {path.relative_to(ROOT).as_posix() for path in files}
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: zipfile.Path) -> None:
+    assert names(wheel) == packaged()
     assert {f"lstm/{name}" for name in DATA} < names(wheel)
     assert sum(file.file_size for file in wheel.root.infolist()) < 2**20  # a megabyte
 
@@ -117,8 +122,7 @@ def test_the_archive_holds_the_package_and_what_it_says(archive: Path) -> None:
     with tarfile.open(archive) as files:
         held = {f.name for f in files if f.isfile() and ".egg-info/" not in f.name}
     about = ["pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "PKG-INFO"]
-    inside = [f"lstm/{path.name}" for path in (ROOT / "lstm").iterdir() if path.is_file()]
-    assert held == {f"{top}/{name}" for name in (*about, "setup.cfg", *inside)}
+    assert held == {f"{top}/{name}" for name in {*about, "setup.cfg", *packaged()}}
 
 
 def test_a_wheel_of_the_archive_is_that_of_the_tree(
@@ -177,7 +181,9 @@ def test_the_archive_installs_into_an_environment_of_its_own(archive: Path, tmp_
     venv.create(tmp_path / "env")
     run(*PIP, "install", *OFFLINE, "--ignore-installed", "--prefix", tmp_path / "env", archive)
     (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
-    assert {path.name.partition("-")[0] for path in site.iterdir()} == {"lstm", "lstm_from_scratch"}
+    assert {path.name.partition("-")[0] for path in site.iterdir()} == {
+        "lstm", "lstm_from_scratch", "lstm_student",
+    }  # fmt: skip
     link_numpy(site)
     code = USE.format(site=str(site), paths=[])
     python = tmp_path / "env/bin/python"

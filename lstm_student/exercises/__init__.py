@@ -1,0 +1,1 @@
+"""The exercises of each chapter: a module with EXERCISES, by number."""
