@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: bench book chapter clean evidence help nightly notebooks serve test weave
+.PHONY: bench book chapter clean evidence help nightly notebooks serve student test weave
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,6 +41,9 @@ serve: $(READY)  ## show the site in a browser of this machine, built again and 
 # Make hands both on in the environment, so a title may hold quotes.
 chapter: $(READY)  ## start a chapter from the template: NAME=practice/foo TITLE="What foo does"
 	@$(BIN)/python book/new_chapter.py "$$NAME" "$$TITLE"
+
+student: $(READY)  ## write the edition without answers, for students, into _build/student
+	@$(BIN)/python book/student.py
 
 # Two processes on the two cores of a small machine: more threads in each would only wait for each other.
 test: export OPENBLAS_NUM_THREADS := 1
