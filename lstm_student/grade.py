@@ -64,6 +64,9 @@ class Outcomes:
         self.failed: dict[str, str] = {}
         self.broken: dict[str, str] = {}  # files that could not be read
 
+    def pytest_configure(self, config: Any) -> None:
+        config.option.tbstyle = "short"  # what else it would write down takes longer than the tests
+
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [i for i in items if any(selected(t, i.nodeid) for t in self.tests)]
 
@@ -100,7 +103,9 @@ def run(folder: Path, tests: set[str]) -> Outcomes:
 
 
 def sentence(nodeid: str) -> str:
-    """Return the name of a test as words."""
+    """Return the name of a test as words, or that of a file that does not load."""
+    if "::" not in nodeid:
+        return f"tests/{nodeid} cannot be loaded"
     name = re.sub(r"^.*::test_|\[.*", "", nodeid)
     return name.replace("_", " ")
 
