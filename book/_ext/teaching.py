@@ -152,7 +152,8 @@ class CoursePlan(Teaching):
         for page, asked, module, work in stages:
             read = minutes(texts[page])
             reading, working = reading + read, working + work
-            todo = [f"exercises {', '.join(asked)}"] if asked else []
+            kind = "exercises" if len(asked) > 1 else "exercise"
+            todo = [f"{kind} {', '.join(asked)}"] if asked else []
             todo += [f"write {module}"] if module else []
             cells = str(read), "; ".join(todo) or "run its cells", str(work)
             rows.append(row([self.link(page)], *[[nodes.Text(cell)] for cell in cells]))
@@ -177,12 +178,12 @@ class ExerciseTable(Teaching):
         for name in [name for name in found if name in checks]:
             if found[name][0] != page:
                 page = found[name][0]
-                rows.append(row([nodes.strong("", "", self.link(page))], span=3))
+                rows.append(row([nodes.strong("", "", self.link(page))], span=2))
             exercise, tests = checks[name]
-            parsed = self.parse_inline(f"{found[name][1]} ({name})")[0]
-            texts = form(exercise.right), tests or "not said yet", str(len(exercise.wrong))
-            rows.append(row(parsed, *[self.parse_inline(text)[0] for text in texts]))
-        return [table(["exercise", "answer", "what it tests", "mistakes"], [30, 14, 44, 12], rows)]
+            title = f"{found[name][1]} ({name}, {form(exercise.right)})"
+            texts = title, tests or "not said yet", str(len(exercise.wrong))
+            rows.append(row(*[self.parse_inline(text)[0] for text in texts]))
+        return [table(["exercise", "what it tests", "mistakes"], [34, 54, 12], rows)]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
