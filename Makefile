@@ -27,11 +27,8 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # Built anew each time: on top of an older build, Sphinx is silent about pages that did not change.
-$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc' -not -name '*.mo')
+$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm lstm_student -type f -not -path '*/.*' -not -name '*.pyc' -not -name '*.mo')
 	$(BIN)/python book/build.py
-$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm lstm_student -type f -not -path '*/.*' -not -name '*.pyc')
-	rm -rf _build/html _build/.doctrees
-	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build/html; exit 1; }
 	touch $@
 
 book: $(SITE)  ## build the site into _build/html, the Chinese edition below it in zh
