@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: bench book chapter clean evidence help nightly notebooks serve test weave
+.PHONY: bench book chapter clean evidence help launch nightly notebooks pdf serve test weave
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,13 @@ book: $(SITE)  ## build the site into _build/html
 serve: $(READY)  ## show the site in a browser of this machine, built again and reloaded on each change
 	$(BIN)/python book/serve.py
 
+pdf: $(READY)  ## print the whole book into _build/lstm-from-scratch.pdf
+	$(BIN)/python book/pdf.py
+
+# What is fetched by the copies: REF, or the tag of this version.
+launch: $(READY)  ## copies of the chapters for Colab in _build/launch: URL=address of the repository REF=main
+	@$(BIN)/python book/launch.py $(if $(URL),--url "$(URL)") $(if $(REF),--ref "$(REF)")
+
 # Make hands both on in the environment, so a title may hold quotes.
 chapter: $(READY)  ## start a chapter from the template: NAME=practice/foo TITLE="What foo does"
 	@$(BIN)/python book/new_chapter.py "$$NAME" "$$TITLE"
@@ -48,8 +55,8 @@ test: $(SITE)  ## test the package, every notebook and the site
 	$(BIN)/python book/weave.py --check
 	$(BIN)/python -m pytest tests book --nbval --nbval-current-env -n 2 --dist loadfile -q
 
-nightly: $(SITE)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in, every rule of axe
-	EXAMPLES=1000 CHAPTERS=all ACCESS=all $(BIN)/python -m pytest tests/test_access.py tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q
+nightly: $(SITE)  ## ten times as many generated inputs as `make test`, all healthy runs, every chapter on the stand-in, every rule of axe, launch copies, PDF
+	EXAMPLES=1000 CHAPTERS=all ACCESS=all WAYS=all $(BIN)/python -m pytest tests/test_access.py tests/test_launch.py tests/test_pdf.py tests/test_properties.py tests/test_stack.py tests/test_diagnose.py tests/test_chapters_cupy.py -n 2 -q
 
 weave: $(READY)  ## write the package's text into the woven cells
 	$(BIN)/python book/weave.py

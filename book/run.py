@@ -7,6 +7,10 @@ twice the size. A cell that writes to stderr is refused unless it is tagged ``al
 A cell tagged ``nbval-ignore-output`` measures something (a time, say) that differs at every
 run. Its stored outputs are kept as long as its source is the one that made them, of which
 ``recorded`` in its metadata is a digest; ``--fresh`` measures anew.
+
+How long a chapter runs is stored in ``book/seconds.json``, rounded to 1, 2, 5, 10, ... seconds.
+A stored time stays while the new one is at most one such step away. The time is the processor's
+if that is less than what the clock says: a machine that is busy with something else does not count.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -35,6 +40,7 @@ METADATA = {
 KEPT = ("tags", "mystnb", "recorded")  # of a cell's metadata
 MEASURED, STDERR = "nbval-ignore-output", "allow-stderr"
 SLOW = 20.0  # seconds a chapter may take
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # seconds that are told to readers
 
 
 def text_of(notebook: Notebook) -> str:
@@ -159,6 +165,29 @@ def run(path: Path, name: str, *, fresh: bool = False) -> list[str]:
     return faults
 
 
+def step_of(seconds: float) -> int:
+    """Return the place in STEPS that is nearest to a time, in ratio."""
+    return min(range(len(STEPS)), key=lambda k: abs(math.log(STEPS[k] / max(seconds, 0.1))))
+
+
+def processor_time() -> float:
+    """Return the seconds that the processor has spent on programs which this one started."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+def record(path: Path, seconds: float, root: Path) -> None:
+    """Store how long a chapter of the book ran, if it is not much what is stored already."""
+    folder = root / "book"
+    if not path.is_relative_to(folder):
+        return
+    file, name = folder / "seconds.json", path.relative_to(folder).with_suffix("").as_posix()
+    stored = json.loads(file.read_text()) if file.exists() else {}
+    if name not in stored or abs(step_of(seconds) - step_of(stored[name])) > 1:
+        stored[name] = STEPS[step_of(seconds)]
+        file.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+
+
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; return 1 if a notebook failed."""
     parser = argparse.ArgumentParser(
@@ -172,12 +201,17 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     os.environ.pop("MPLBACKEND", None)
     faults = []
     for path in options.paths or notebooks(root):
-        name, start = os.path.relpath(path, root), time.perf_counter()
+        name = os.path.relpath(path, root)
+        start, spent = time.perf_counter(), processor_time()
         found = run(path.resolve(), name, fresh=options.fresh)
         seconds = time.perf_counter() - start
         print(f"{seconds:6.1f} s  {name}", "FAILED" if found else "", flush=True)
         if seconds > SLOW:
             print(f"warning: {name} took {seconds:.1f} s, more than {SLOW:.0f} s")
+        if not found:
+            record(
+                path.resolve(), min(seconds, processor_time() - spent or seconds), root.resolve()
+            )
         faults += found
     print(*faults, sep="\n")
     return int(bool(faults))

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import train_figures
 from draw_figures import FILES, ROOT, SCRIPT, drawn
-from lstm import LSTM, RNN
+from lstm import LSTM, RNN, mean_squared_error, sine_task, sunspots, warmup_exponential
 from lstm.diagnostics import half_life
 from lstm.gates import gate_scale, lstm_step, lstm_step_backward, sigmoid
 from test_site import browser, serve, site
@@ -26,6 +27,7 @@ Drawing = dict[str, Any]
 PAGES = {
     "step": "gates/step", "latch": "gates/cell", "halflife": "initialization/scale",
     "depth": "initialization/scale", "reach": "bptt/sequence", "chunks": "bptt/sine",
+    "climb": "bptt/sine", "gates": "practice/sunspots",
 }  # fmt: skip
 # From numbers to places in the drawing: (from, to), (left, right); (from, to), (bottom, top).
 AXES = {
@@ -36,7 +38,20 @@ AXES = {
     "reach": (((0, 60), (46, 348)), ((-24, 8), (174, 14))),
     "chunks": (((1, 40), (40, 344)), ((0, 1), (150, 26))),
 }
-TICKS = {"½": 0.5, "10⁻¹⁰": -10.0, "10⁻²⁰": -20.0}
+# The figures that hold several drawings, from above.
+PANELS = {
+    "climb": [
+        (((0, 1000), (46, 348)), ((-1, 1), (106, 22))),
+        (((0, 50), (46, 348)), ((-6, 0), (275, 165))),
+    ],
+    "gates": [
+        (((-40, 1), (46, 340)), ((0, 200), (98, 14))),
+        (((-40, 1), (46, 340)), ((0, 1), (196, 126))),
+        (((-40, 1), (46, 340)), ((-1, 1), (288, 222))),
+    ],
+}
+POWERS = [AXES["reach"][1], PANELS["climb"][1][1]]  # axes of logarithms
+TICKS = {"½": 0.5, "10⁻²": -2.0, "10⁻⁴": -4.0, "10⁻⁶": -6.0, "10⁻¹⁰": -10.0, "10⁻²⁰": -20.0}
 
 
 def place(axis: Any, values: Any) -> Any:
@@ -182,7 +197,52 @@ def chunks(length: float, at: float, f: float) -> tuple[Numbers, Drawing]:
     return {"first": first, "whole": whole, "inside": inside, "lost": lost}, drawing
 
 
-EXPECTED = {f.__name__: f for f in (step, latch, halflife, depth, reach, chunks)}
+def climb(epoch: float) -> tuple[Numbers, Drawing]:
+    train, _ = sine_task(np.float64)
+    losses, forecasts = train_figures.climb()
+    nothing, k = float(mean_squared_error(train.x, train.y)[0]), int(epoch)
+    rate = warmup_exponential(train_figures.RATE, train_figures.DECAY)(max(0, k - 1))
+    (x, y), (across, up) = PANELS["climb"]
+    steps, shown = place(x, train_figures.SHOWN + 1), train_figures.SHOWN
+    at = place(across, k)
+    drawing = {
+        "target": np.transpose([steps, place(y, train.y[shown, 0, 0])]),
+        "forecast": np.transpose([steps, place(y, forecasts[k])]),
+        "loss": np.transpose([place(across, np.arange(51)), place(up, np.log10(losses))]),
+        "baselines": [[46, place(up, np.log10(v)), 348] for v in (0.5, nothing, 2e-5)],
+        "at": [at, 165, 275],
+        "now": [at, place(up, np.log10(losses[k]))],
+    }
+    return {"loss": losses[k], "ratio": losses[k] / nothing, "rate": rate}, drawing
+
+
+def gates(year: float, unit: float) -> tuple[Numbers, Drawing]:
+    numbers, (model, mean, std) = sunspots()[1], train_figures.gates()
+    y = model(((np.sqrt(numbers) - mean) / std)[:, None, None])[0][:, 0, 0]
+    forecasts = np.maximum(y * std + mean, 0) ** 2
+    trace = {k: v[:, 0, int(unit) - 1] for k, v in model.recurrent.trace()._asdict().items()}
+    at = int(year) - 1700
+    back, span = np.arange(-40, 1), slice(at - 40, at + 1)
+    (x, spots), (_, share), (_, state) = PANELS["gates"]
+    h = zip(place(x, back), place(state, trace["h"][span]))
+    drawing: Drawing = {
+        "numbers": np.transpose([place(x, back), place(spots, numbers[span])]),
+        "forecasts": np.transpose(
+            [place(x, np.arange(-40, 2)), place(spots, forecasts[at - 41 : at + 1])]
+        ),
+        "next": [place(x, 1), place(spots, numbers[at + 1])],
+        "h": [[a, place(state, 0), b] for a, b in h],
+        "squashed": np.transpose([place(x, back), place(state, np.tanh(trace["c"][span]))]),
+    }
+    for name in "ifo":
+        drawing[name] = np.transpose([place(x, back), place(share, trace[name][span])])
+    found = {name: trace[name][at] for name in "ifoch"}
+    found |= dict(number=numbers[at], forecast=forecasts[at], truth=numbers[at + 1])
+    return found, drawing
+
+
+DRAWN = (step, latch, halflife, depth, reach, chunks, climb, gates)
+EXPECTED = {f.__name__: f for f in DRAWN}
 
 # --- what the page says -------------------------------------------------------------------
 
@@ -340,12 +400,17 @@ def test_every_figure_is_on_a_page_and_tested() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_ticks_stand_where_their_numbers_are(chromium: Any, file: Path) -> None:
-    text, (x_axis, y_axis) = file.read_text(), AXES[file.stem]
-    for x, label in re.findall(r'class="mid" x="(\d+)" y="\d+">(−?\d+)<', text):
-        assert abs(place(x_axis, float(label.replace("−", "-"))) - int(x)) <= 0.5
+    text, panels = file.read_text(), PANELS.get(file.stem) or [AXES[file.stem]]
+
+    def axes(y: str, far: int) -> Any:  # of the first panel whose foot is not far above
+        return next(p for p in panels if p[1] is None or int(y) <= p[1][1][0] + far)
+
+    for x, y, label in re.findall(r'class="mid" x="(\d+)" y="(\d+)">(−?\d+)<', text):
+        assert abs(place(axes(y, 30)[0], float(label.replace("−", "-"))) - int(x)) <= 0.5
     for y, label in re.findall(r'class="end" x="\d+" y="(\d+)">([^<a-z]+)<', text):
+        y_axis = axes(y, 10)[1]
         value = TICKS.get(label) or float(label.replace("−", "-"))
-        value = 0.0 if y_axis == AXES["reach"][1] and label == "1" else value
+        value = 0.0 if y_axis in POWERS and label == "1" else value
         assert abs(place(y_axis, value) + 5 - int(y)) <= 0.5
 
 
@@ -395,6 +460,13 @@ MISTAKES = {
     "a loss in another chunk": ("chunks", "((at - 1) % length)", "(at % length)"),
     "a share of what is kept": ("chunks", "total(cut) / total(parts)", "total(cut) / total(kept)"),
     "a product without the slopes": ("depth", "(1 - h[k] ** 2) * w", "w"),
+    "the rate of the epoch after": ("climb", "Math.max(0, epoch - 1)", "epoch"),
+    "a forecast one epoch late": ("climb", "forecast[epoch]", "forecast[Math.max(0, epoch - 1)]"),
+    "another loss of doing nothing": ("climb", "distance * (t + 1)) - Math", "distance * t) - Math"),
+    "a forecast of roots": ("gates", "* std + mean, 0) ** 2", "* std + mean, 0)"),
+    "the gates of the unit beside": ("gates", "k = unit - 1", "k = unit % 8"),
+    "a forecast drawn in its own year": ("gates", "forecasts[t - 1]", "forecasts[t]"),
+    "no tanh of the cell below": ("gates", "steps[t].t[k]", "steps[t].c[k]"),
 }  # fmt: skip
 
 

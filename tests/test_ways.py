@@ -255,7 +255,7 @@ def page(browser: Any) -> Iterator[Any]:
 def test_the_first_screen_holds_the_drawing_and_three_doors(page: Any, base: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{base}book/index.html")
-    bottoms = page.evaluate("""() => [...document.querySelectorAll('#lstm-step, .doors .sd-card')]
+    bottoms = page.evaluate("""() => [...document.querySelectorAll('.lstm-step, .doors .sd-card')]
       .map(e => e.getBoundingClientRect().bottom)""")
     assert len(bottoms) == 4 and max(bottoms) <= 800
     doors = page.evaluate("""() => [...document.querySelectorAll('.doors a.sd-stretched-link')]

@@ -1,4 +1,4 @@
-"""Five small things the site needs of Sphinx.
+"""Six small things the site needs of Sphinx.
 
 MathJax is served from the site itself. The script is 2.3 MB, so it is not kept in the
 repository: it is copied at build time from the installed package `sphinx-mathjax-offline`
@@ -13,6 +13,8 @@ The API page and the chapters are linked both ways: an object's description name
 that weaves it, and a woven cell leads to the description.
 
 The script of the figures to play with is loaded by the pages that have one.
+
+The builder of the whole book as one page knows how to write what the pages' builder knows.
 """
 
 import json
@@ -47,6 +49,16 @@ def copy_mathjax(app: Sphinx) -> None:
     if not target.exists() or target.stat().st_size != source.stat().st_size:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+
+
+def complete_single_page(app: Sphinx) -> None:
+    """Let the builder `singlehtml` write every kind of node.
+
+    Sphinx gives it the handlers of HTML, unless an extension has some for it by name. Several do.
+    """
+    handlers = app.registry.translation_handlers
+    if app.builder.name == "singlehtml":
+        handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
 
 
 def skip_tuple_fields(app, what, name, obj, skip, options):
@@ -112,6 +124,7 @@ def load_figures(app: Sphinx, page, template, context, doctree) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_mathjax)
+    app.connect("builder-inited", complete_single_page)
     app.connect("builder-inited", find_woven)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     app.connect("autodoc-process-docstring", name_chapter, priority=400)  # before napoleon

@@ -1,7 +1,8 @@
 /* Figures to play with: an inline SVG, and range inputs that move it.
 
 A figure is <figure data-play="name"> in book/figures/name.html, and a function of that name
-below, called with the values of its inputs and with a pen for its drawing. A number is an
+below, called with the values of its inputs, with a pen for its drawing, and with the data that
+the figure holds as JSON (tests/train_figures.py stores them). A number is an
 element with data-name: the script keeps it in full precision in data-value and rounds it on
 the screen. The tests compare data-value with the package. The markup holds the drawing for
 the inputs' first values, which is what stays where there is no script. */
@@ -43,6 +44,8 @@ the inputs' first values, which is what stays where there is no script. */
   };
   const share = (value) =>
     value < 0.01 ? value.toExponential(0).replace("-", "−") : fixed(2)(value);
+
+  const short = (value) => value.toExponential(1).replace("-", "−").replace("+", "");
 
   function penFor(figure) {
     const all = (attribute, name) => {
@@ -130,17 +133,18 @@ the inputs' first values, which is what stays where there is no script. */
   }
 
   function gatedSteps(W, U, bias, xs) {
-    let h = new Array(UNITS).fill(0), c = h;
+    const units = U[0].length;
+    let h = new Array(units).fill(0), c = h;
     return xs.map((x) => {
       const a = times(W, x), b = times(U, h);
-      const z = a.map((v, k) => v + b[k] + (Math.floor(k / UNITS) === 1 ? bias : 0));
+      const z = a.map((v, k) => v + b[k] + bias[k]);
       const [i, f, g, o] = [sigmoid, sigmoid, Math.tanh, sigmoid].map((squash, block) =>
-        z.slice(block * UNITS, (block + 1) * UNITS).map(squash));
+        z.slice(block * units, (block + 1) * units).map(squash));
       const before = c;
       c = f.map((v, k) => v * before[k] + i[k] * g[k]);
       const t = c.map(Math.tanh);
       h = o.map((v, k) => v * t[k]);
-      return { i, f, g, o, before, t };
+      return { i, f, g, o, before, t, c, h };
     });
   }
 
@@ -169,11 +173,12 @@ the inputs' first values, which is what stays where there is no script. */
     const W = draw(blocks, INPUTS, INPUTS ** -0.5, next);
     const U = draw(blocks, UNITS, factor * UNITS ** -0.5, next);
     const xs = draw(STEPS, INPUTS, 1, next), [dh] = draw(1, UNITS, 1, next);
+    const forget = range(blocks).map((k) => (Math.floor(k / UNITS) === 1 ? bias : 0));
     const candidate = (matrix) => matrix.slice(2 * UNITS, 3 * UNITS);
     const x = scale(0, 60, 46, 348), y = scale(-24, 8, 174, 14);
     const networks = {
       rnn: plainNorms(candidate(W), candidate(U), xs, dh),
-      lstm: gatedNorms(W, U, bias, xs, dh),
+      lstm: gatedNorms(W, U, forget, xs, dh),
     };
     for (const [name, norms] of Object.entries(networks)) {
       const parts = norms.reverse().map((norm) => norm / norms[0]);
@@ -222,19 +227,63 @@ the inputs' first values, which is what stays where there is no script. */
     pen.set("at", { d: `M${x(steps).toFixed(1)} 14V174` });
   }
 
+  /* A training of the sine task: the forecast after an epoch, and the loss after each. */
+  function climb({ epoch }, pen, { loss, steps, forecast }) {
+    const distance = (4 * Math.PI) / 1000;
+    const nothing = sum(range(1000).map((t) =>
+      (Math.sin(distance * (t + 1)) - Math.sin(distance * t)) ** 2)) / 1000;
+    const x = scale(0, 1000, 46, 348), y = scale(-1, 1, 106, 22);
+    const across = scale(0, 50, 46, 348), up = (v) => scale(-6, 0, 275, 165)(Math.log10(v));
+    const places = (values) => curve(values.map((v, k) => [x(steps[k] + 1), y(v)]));
+    pen.write("loss", loss[epoch], short);
+    pen.write("ratio", loss[epoch] / nothing, (v) => fixed(v < 10 ? 2 : 0)(v));
+    pen.write("rate", 3e-3 * 0.95 ** Math.max(0, epoch - 1), short);
+    pen.set("target", { d: places(steps.map((t) => Math.sin(distance * (t + 1)))) });
+    pen.set("forecast", { d: places(forecast[epoch].map((v) => v / 1e4)) });
+    pen.set("loss", { d: curve(loss.map((v, k) => [across(k), up(v)])) });
+    pen.set("baselines", {
+      d: [0.5, nothing, 2e-5].map((v) => `M46 ${up(v).toFixed(1)}H348`).join(""),
+    });
+    pen.set("at", { d: `M${across(epoch).toFixed(1)} 165V275` });
+    pen.set("now", { cx: across(epoch).toFixed(1), cy: up(loss[epoch]).toFixed(1) });
+  }
+
+  /* A trained LSTM over the sunspots: one unit's gates and states, and the forecasts. */
+  function gates({ year, unit }, pen, { numbers, mean, std, W, U, b, V, a }) {
+    const steps = gatedSteps(W, U, b, numbers.map((n) => [(Math.sqrt(n) - mean) / std]));
+    const forecasts = steps.map(({ h }) =>
+      Math.max((times(V, h)[0] + a[0]) * std + mean, 0) ** 2);
+    const at = year - 1700, k = unit - 1, back = range(41).map((n) => n - 40);
+    const x = scale(-40, 1, 46, 340), spots = scale(0, 200, 98, 14);
+    const share = scale(0, 1, 196, 126), state = scale(-1, 1, 288, 222);
+    const line = (y, value, places = back) => curve(places.map((n) => [x(n), y(value(at + n))]));
+    for (const name of ["i", "f", "o", "c", "h"]) pen.write(name, steps[at][name][k], fixed(2));
+    for (const name of ["i", "f", "o"])
+      pen.set(name, { d: line(share, (t) => steps[t][name][k]) });
+    pen.write("number", numbers[at], fixed(1));
+    pen.write("forecast", forecasts[at], fixed(1));
+    pen.write("truth", numbers[at + 1], fixed(1));
+    pen.set("numbers", { d: line(spots, (t) => numbers[t]) });
+    pen.set("forecasts", { d: line(spots, (t) => forecasts[t - 1], [...back, 1]) });
+    pen.set("next", { cx: x(1).toFixed(1), cy: spots(numbers[at + 1]).toFixed(1) });
+    pen.set("h", { d: stems(back.map((n) => [x(n), state(steps[at + n].h[k])]), state(0)) });
+    pen.set("squashed", { d: line(state, (t) => steps[t].t[k]) });
+  }
+
   // --- on the page ----------------------------------------------------------------------
 
-  const FIGURES = { step, halflife, latch, reach, chunks, depth };
+  const FIGURES = { step, halflife, latch, reach, chunks, depth, climb, gates };
 
   for (const figure of document.querySelectorAll("figure[data-play]")) {
     const pen = penFor(figure), inputs = [...figure.querySelectorAll("input[type=range]")];
+    const data = JSON.parse(figure.querySelector("script")?.textContent ?? "{}");
     const update = () => {
       for (const input of inputs) {
         const digits = (input.step.split(".")[1] ?? "").length;
         pen.write(input.name, input.valueAsNumber, fixed(digits));
       }
       const values = Object.fromEntries(inputs.map((i) => [i.name, i.valueAsNumber]));
-      FIGURES[figure.dataset.play](values, pen);
+      FIGURES[figure.dataset.play](values, pen, data);
     };
     figure.addEventListener("input", update);
     update(); // a browser may have kept the places of the inputs from the last visit
