@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 # Cells draw into their outputs, whatever the caller's matplotlib does.
 unexport MPLBACKEND
 
-.PHONY: bench book chapter clean evidence help launch nightly notebooks pdf serve test weave
+.PHONY: bench book chapter clean evidence help launch nightly notebooks pdf serve student test weave
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # Built anew each time: on top of an older build, Sphinx is silent about pages that did not change.
-$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm -type f -not -path '*/.*' -not -name '*.pyc')
+$(SITE): $(READY) _config.yml _toc.yml README.md CONTRIBUTING.md $(shell find book lstm lstm_student -type f -not -path '*/.*' -not -name '*.pyc')
 	rm -rf _build/html _build/.doctrees
 	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build/html; exit 1; }
 	touch $@
@@ -48,6 +48,9 @@ launch: $(READY)  ## copies of the chapters for Colab in _build/launch: URL=addr
 # Make hands both on in the environment, so a title may hold quotes.
 chapter: $(READY)  ## start a chapter from the template: NAME=practice/foo TITLE="What foo does"
 	@$(BIN)/python book/new_chapter.py "$$NAME" "$$TITLE"
+
+student: $(READY)  ## write the edition without answers, for students, into _build/student
+	@$(BIN)/python book/student.py
 
 # Two processes on the two cores of a small machine: more threads in each would only wait for each other.
 test: export OPENBLAS_NUM_THREADS := 1

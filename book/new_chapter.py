@@ -2,7 +2,8 @@
 
 The notebook is executed and stored as all are, and enters `_toc.yml` below the last page of its
 folder. It has every part of a chapter, each with a line that begins with TODO and says what
-belongs there; the tests name those that are left.
+belongs there; the tests name those that are left. The checks of its exercises are written beside
+those of the others, from `book/chapter_exercises.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import run
 from weave import ROOT
 
 TEMPLATE = Path(__file__).with_name("chapter.md")
+CHECKS = Path(__file__).with_name("chapter_exercises.py")
 NEXT = """book/{name}.ipynb is written, and stands in _toc.yml below the last page of its folder. Next:
   1. In _toc.yml, move its line to where a reader should meet it.
-  2. Write. Each part has a line that begins with TODO and says what belongs there.
+  2. Write. Each part has a line that begins with TODO and says what belongs there. The answers of
+     the exercises and the mistakes that are known stand in {checks}.
   3. make weave && .venv/bin/python book/run.py book/{name}.ipynb
   4. .venv/bin/python -m pytest tests/test_notebooks.py -k {name} -q    names what is left
   5. make serve    shows the page
@@ -40,37 +43,57 @@ def entered(toc: str, name: str) -> str:
 
 def notebook_text(name: str, title: str) -> str:
     """Return the file of a new chapter, not yet executed."""
-    text = TEMPLATE.read_text().replace("@title@", title).replace("@label@", name.replace("/", "-"))
+    text = TEMPLATE.read_text().replace("@title@", title).replace("@label@", label_of(name))
     notebook = jupytext.reads(text, fmt="md:myst")
     return run.text_of(run.normalize(notebook))
 
 
-def start(name: str, title: str, root: Path) -> list[str]:
-    """Write and execute a chapter and enter it in the contents; return faults, or change nothing."""
+def label_of(name: str) -> str:
+    """Return the beginning of a chapter's labels."""
+    return name.replace("/", "-")
+
+
+def checks_of(name: str) -> str:
+    """Return the path of the checks of a chapter's exercises."""
+    return f"lstm_student/exercises/{label_of(name).replace('-', '_')}.py"
+
+
+def refusal(name: str, title: str, root: Path) -> str:
+    """Return why a chapter cannot be started, empty if it can."""
     if not re.fullmatch(r"[a-z][a-z0-9_-]*/[a-z][a-z0-9_-]*", name):
-        return [f"expected NAME=folder/name in small letters, such as practice/foo, got {name!r}"]
+        return f"expected NAME=folder/name in small letters, such as practice/foo, got {name!r}"
     if not title.strip():
-        return ['expected TITLE="...", the heading of the page, got nothing']
-    path = root / "book" / f"{name}.ipynb"
-    if path.exists() or path.with_suffix(".md").exists():
-        return [f"expected the NAME of a new chapter: book/{name} exists"]
+        return 'expected TITLE="...", the heading of the page, got nothing'
+    for path in (f"book/{name}.ipynb", f"book/{name}.md", checks_of(name)):
+        if (root / path).exists():
+            return f"expected the NAME of a new chapter: {path} exists"
+    return ""
+
+
+def start(name: str, title: str, root: Path) -> str:
+    """Write and execute a chapter and enter it in the contents; return a fault, or change nothing."""
+    if fault := refusal(name, title, root):
+        return fault
     try:
         toc = entered((root / "_toc.yml").read_text(), name)
     except ValueError as error:
-        return [str(error)]
+        return str(error)
+    path, checks = root / f"book/{name}.ipynb", root / checks_of(name)
     path.write_text(notebook_text(name, title.strip()))
+    checks.write_text(CHECKS.read_text().replace("@name@", name))
     if run.main([str(path)], root):
         path.unlink()
-        return ["the template does not run (see above): mend book/chapter.md, or the installation"]
+        checks.unlink()
+        return "the template does not run (see above): mend book/chapter.md, or the installation"
     (root / "_toc.yml").write_text(toc)
-    return []
+    return ""
 
 
 def main(name: str, title: str, root: Path = ROOT) -> int:
     """Run the command; return 1 if there is a fault."""
-    faults = start(name, title, root)
-    print("\n".join(faults) or NEXT.format(name=name))
-    return int(bool(faults))
+    fault = start(name, title, root)
+    print(fault or NEXT.format(name=name, checks=checks_of(name)))
+    return int(bool(fault))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from literate import Package, disorder
 from weave import ROOT, notebooks, weave
 
 NAME, TITLE = "practice/foo", 'What "foo" does'
+CHECKS = "lstm_student/exercises/practice_foo.py"
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "_toc.yml").write_text((ROOT / "_toc.yml").read_text())
     for folder in ("lstm", "experiments", "benchmarks", "tests"):
         (root / folder).symlink_to(ROOT / folder)
+    shutil.copytree(ROOT / "lstm_student", root / "lstm_student")
     for path in notebooks(ROOT):
         link = root / path.relative_to(ROOT)
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -58,12 +62,15 @@ def test_it_is_stored_in_the_books_form_and_fills_the_template(made: Path) -> No
 
 
 def test_its_exercises_tell_right_from_wrong(made: Path) -> None:
-    printed = ["".join(out.get("text", "")) for cell in chapter(made) if "print(check_" in "".join(cell["source"])
+    printed = ["".join(out.get("text", "")) for cell in chapter(made) if "print(check(" in "".join(cell["source"])
                for out in cell["outputs"]]  # fmt: skip
-    assert len(printed) == 3
-    for text in printed:
+    scope: dict[str, Any] = {}
+    exec((made / CHECKS).read_text(), scope)
+    assert list(scope["EXERCISES"]) == [1, 2, 3] and len(printed) == 3
+    for text, asked in zip(printed, scope["EXERCISES"].values()):
         right, wrong = text.splitlines()
-        assert right == "right" and wrong != "right"
+        hints = [hint for _, hint in asked.wrong]
+        assert right == "right" and wrong in hints and len(set(hints)) >= 2
 
 
 def test_the_contents_gain_one_line(made: Path) -> None:
@@ -77,8 +84,8 @@ def test_the_contents_gain_one_line(made: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "title", "message"),
     [
-        (NAME, TITLE, "book/practice/foo exists"),
-        ("reference/notation", TITLE, "book/reference/notation exists"),
+        (NAME, TITLE, "book/practice/foo.ipynb exists"),
+        ("reference/notation", TITLE, "book/reference/notation.md exists"),
         ("foo", TITLE, "expected NAME=folder/name"),
         ("", TITLE, "expected NAME=folder/name"),
         ("practice/../x", TITLE, "expected NAME=folder/name"),
@@ -107,4 +114,5 @@ def test_a_template_that_fails_leaves_nothing(
     said = capsys.readouterr().out
     assert "ZeroDivisionError" in said and "mend book/chapter.md" in said
     assert not (made / "book/practice/bar.ipynb").exists()
+    assert not (made / CHECKS.replace("foo", "bar")).exists()
     assert (made / "_toc.yml").read_text() == before

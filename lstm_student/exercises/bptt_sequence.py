@@ -141,7 +141,10 @@ EXERCISES = {
         pair,
         right=(1 / 8, 12),
         wrong=[
-            ((1 / 8, 6), "dh_1 is right; dw has a term for each step that reads w, not the last"),
+            (
+                (1 / 8, 6),
+                "dh_1 is right; dw has a term for each step that reads w, not for the last alone",
+            ),
             ((1 / 8, 10), "dh_1 is right; in dw each dh_t meets the state before its step"),
             ((1 / 16, 12), "dw is right; how many factors w lie between h_1 and h_4?"),
             ((1.875, 32), "the loss is h_4 alone here: it reads no other state"),

@@ -56,6 +56,7 @@ def two_sided(x):
 
 
 EXERCISES = {
+    # Tests: that a value and a slope of the sigmoid are found without a calculator
     1: Exercise(
         pair,
         right=(0.1, 0.09),
@@ -71,6 +72,7 @@ EXERCISES = {
             else "the value is not right: what is exp(-x) at x = -ln 9?"
         ),
     ),
+    # Tests: that a half-life leads to a gate, and the gate to a bias
     2: Exercise(
         float,
         right=-np.log(2 ** (1 / 100) - 1),
@@ -84,6 +86,7 @@ EXERCISES = {
         ],
         explain=lambda bias: f"after 100 steps {naive(bias) ** 100:.3g} is left, not one half",
     ),
+    # Tests: that a forget gate closes where an input gate opens, for a cell that replaces what it holds
     3: Exercise(
         held,
         right=lambda x, mark: (mark, 1 - mark, x),
@@ -107,6 +110,7 @@ EXERCISES = {
         ],
         explain=lambda found: "not the last marked number: follow one mark through by hand",
     ),
+    # Tests: that an error can be small absolutely and large relatively, and what a choice of form does to it
     4: Exercise(
         tail,
         right=two_sided,

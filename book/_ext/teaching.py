@@ -1,0 +1,192 @@
+"""What the page for teachers computes: minutes of a course plan, and what each exercise tests.
+
+```{course-plan}
+start | start-1 start-2 | losses | 25
+gates/cell | cell-1 | | 20
+```
+
+A line holds a page's address below `book/`, exercises, a module of the student edition to write,
+and minutes for both. The minutes of reading and the sums are computed. `{exercise-table}` lists the
+exercises that have a check: what each tests stands in a comment `# Tests: ...` above its entry in
+`lstm_student/exercises/`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from lstm_student.exercise import Exercise, chapters, exercises
+from lstm_student.modules import MODULES
+from weave import notebooks
+
+PACE = 200  # words a minute
+TESTS = re.compile(r"^ *# Tests: (.*\n(?: *# .*\n)*) *(\d+): ", re.M)
+TITLE = re.compile(r"^[`:]{3,}\{exercise\} ?(.*)\n:label: ex-(\S+)", re.M)
+SOLVED = re.compile(
+    r"^[`:]{3,}\{solution-start\}.*?^[`:]{3,}\{solution-end\}\n[`:]+|\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`",
+    re.M | re.S,
+)  # what takes its own time: solutions, formulas, code
+
+
+def text_of(path: Path) -> str:
+    """Return the text cells of a notebook."""
+    cells = json.loads(path.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def minutes(text: str) -> int:
+    """Return how long the words of a text are read, without solutions, formulas and code."""
+    return max(1, round(len(re.findall(r"[^\W\d_]+", SOLVED.sub(" ", text))) / PACE))
+
+
+def titles(texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return of each exercise, by its name, the page that asks it and its title."""
+    return {
+        name: (page, title) for page, text in texts.items() for title, name in TITLE.findall(text)
+    }
+
+
+def tested(source: str) -> dict[int, str]:
+    """Return what the exercises of a module test, by number, from its comments."""
+    return {
+        int(number): re.sub(r"\s+#?\s*", " ", text).strip()
+        for text, number in TESTS.findall(source)
+    }
+
+
+def form(answer: Any) -> str:
+    """Name the form of an answer."""
+    if callable(answer):
+        return "code"
+    if isinstance(answer, str):
+        return "word"
+    if isinstance(answer, int | float) or getattr(answer, "ndim", None) == 0:
+        return "number"
+    return "several values"
+
+
+class Stage(NamedTuple):
+    """A line of a course plan."""
+
+    page: str
+    exercises: list[str]
+    module: str
+    work: int
+
+
+def read_plan(lines: Iterable[str], pages: Iterable[str], names: Iterable[str]) -> list[Stage]:
+    """Return the stages of a plan; raise ValueError for a line with what does not exist."""
+    stages = []
+    for line in filter(str.strip, lines):
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != 4 or not fields[3].isdigit():
+            raise ValueError(f"expected `page | exercises | module | minutes`, got {line!r}")
+        page, asked, module, work = fields
+        lost = [name for name in asked.split() if name not in names]
+        if page not in pages or lost or module not in {"", *MODULES}:
+            raise ValueError(f"no such page, exercise or module: {line!r}")
+        stages.append(Stage(page, asked.split(), module, int(work)))
+    return stages
+
+
+def row(*cells: Iterable[nodes.Node], span: int = 0) -> nodes.row:
+    """Return a row of a table; the first cell may span more columns."""
+    found = nodes.row()
+    for cell in cells:
+        entry = nodes.entry(
+            "", nodes.paragraph("", "", *cell), **({"morecols": span} if span else {})
+        )
+        found += entry
+    return found
+
+
+def table(heads: list[str], widths: list[int], rows: list[nodes.row]) -> nodes.table:
+    """Return a table."""
+    group = nodes.tgroup(cols=len(heads))
+    group += [nodes.colspec(colwidth=width) for width in widths]
+    group += nodes.thead("", row(*[[nodes.Text(head)] for head in heads]))
+    group += nodes.tbody("", *rows)
+    return nodes.table("", group)
+
+
+class Teaching(SphinxDirective):
+    """What both directives share: the pages, and links to them."""
+
+    def texts(self) -> dict[str, str]:
+        """Return the text of each chapter, by its address below book/."""
+        root = Path(self.env.srcdir)
+        for path in notebooks(root):
+            self.env.note_dependency(str(path))
+        return {
+            path.relative_to(root / "book").with_suffix("").as_posix(): text_of(path)
+            for path in notebooks(root)
+        }
+
+    def link(self, page: str) -> nodes.Node:
+        """Return a link to a page by its title."""
+        return pending_xref(
+            "", nodes.inline(), refdomain="std", reftype="doc",
+            reftarget=f"/book/{page}", refdoc=self.env.docname, refexplicit=False,
+        )  # fmt: skip
+
+
+class CoursePlan(Teaching):
+    """A table of chapters with minutes for reading and for work, and their sums."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        texts = self.texts()
+        try:
+            stages = read_plan(self.content, texts, titles(texts))
+        except ValueError as error:
+            raise self.error(f"course-plan: {error}") from error
+        rows, reading, working = [], 0, 0
+        for page, asked, module, work in stages:
+            read = minutes(texts[page])
+            reading, working = reading + read, working + work
+            kind = "exercises" if len(asked) > 1 else "exercise"
+            todo = [f"{kind} {', '.join(asked)}"] if asked else []
+            todo += [f"write {module}"] if module else []
+            cells = str(read), "; ".join(todo) or "run its cells", str(work)
+            rows.append(row([self.link(page)], *[[nodes.Text(cell)] for cell in cells]))
+        sums = "together", str(reading), f"{reading + working} minutes in all", str(working)
+        rows.append(row(*[[nodes.strong("", cell)] for cell in sums]))
+        return [table(["chapter", "read", "then", "work"], [30, 10, 48, 12], rows)]
+
+
+class ExerciseTable(Teaching):
+    """A table of the exercises that have a check."""
+
+    def run(self) -> list[nodes.Node]:
+        found = titles(self.texts())
+        checks: dict[str, tuple[Exercise, str]] = {}
+        for chapter in chapters():
+            known = exercises(chapter)
+            path = Path(self.env.srcdir) / f"lstm_student/exercises/{chapter.replace('-', '_')}.py"
+            self.env.note_dependency(str(path))
+            told = tested(path.read_text())
+            checks |= {n: (e, told.get(int(n.rpartition("-")[2]), "")) for n, e in known.items()}
+        rows, page = [], ""
+        for name in [name for name in found if name in checks]:
+            if found[name][0] != page:
+                page = found[name][0]
+                rows.append(row([nodes.strong("", "", self.link(page))], span=2))
+            exercise, tests = checks[name]
+            title = f"{found[name][1]} ({name}, {form(exercise.right)})"
+            texts = title, tests or "not said yet", str(len(exercise.wrong))
+            rows.append(row(*[self.parse_inline(text)[0] for text in texts]))
+        return [table(["exercise", "what it tests", "mistakes"], [34, 54, 12], rows)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("course-plan", CoursePlan)
+    app.add_directive("exercise-table", ExerciseTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
