@@ -16,7 +16,7 @@ PRICES = 1e-4, 1e10, 1e10
 
 
 class Counted(np.ndarray):
-    """An array that counts the calls of NumPy that compute with it."""
+    """An array that counts calls of NumPy with it, and assignments into it."""
 
     calls = 0
 
@@ -25,6 +25,10 @@ class Counted(np.ndarray):
         bare = [a.view(np.ndarray) if isinstance(a, Counted) else a for a in inputs]
         into = {"out": tuple(np.asarray(a) for a in out)} if out else {}
         return np.asarray(getattr(function, method)(*bare, **into, **options)).view(Counted)
+
+    def __setitem__(self, index, value):
+        Counted.calls += 1
+        super().__setitem__(index, value)
 
 
 def batches(smallest):
@@ -137,7 +141,7 @@ EXERCISES = {
             (numbers_only, "operations a number, not a byte: a float32 has four bytes"),
             (
                 everywhere,
-                "right where a batch reaches the corner, but one of these matrices is too small",
+                "with a small matrix no batch reaches some corners: the intensity has a bound",
             ),
             (
                 lambda *case: None if one_by_one(*case) is None else one_by_one(*case) - 1,
