@@ -7,7 +7,6 @@ from itertools import permutations
 import numpy as np
 
 from lstm import to_numpy
-from lstm.gates import sigmoid
 from lstm_student.exercise import Exercise
 
 ORDERS = ["".join(letters) for letters in permutations("ifgo")]
@@ -17,6 +16,10 @@ def put_in_order(rows, stored, wanted="ifgo"):
     """Return rows whose blocks are stored in one order in another."""
     blocks = dict(zip(stored, np.split(rows, 4)))
     return np.concatenate([blocks[gate] for gate in wanted])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 def outputs(W, U, b, x, state=None):

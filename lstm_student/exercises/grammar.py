@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from lstm import to_device, to_numpy
@@ -31,18 +33,21 @@ def window(answer):
 # --- a model that speaks ---------------------------------------------------------------------
 
 FIRST = 0.85  # probability of the first of two ways: unlike a half, and many strings are long
-GRAMMAR = (*embedded_grammar(), {})
 
 
+@cache
+def grammar():
+    """Return the states of the machine, and the end, from which no way leads on."""
+    return (*embedded_grammar(), {})
+
+
+@cache
 def logits_of(place):
     """Return the logarithms of the probabilities of what comes next."""
     logits = np.full(len(SYMBOLS), -30.0)
-    for symbol, p in zip(GRAMMAR[place], (FIRST, 1 - FIRST)):
+    for symbol, p in zip(grammar()[place], (FIRST, 1 - FIRST)):
         logits[SYMBOLS.index(symbol)] = np.log(p)
     return logits
-
-
-LOGITS = [logits_of(place) for place in range(len(GRAMMAR))]
 
 
 def machine(tokens, state=None, lengths=None):
@@ -51,8 +56,8 @@ def machine(tokens, state=None, lengths=None):
     if tokens.ndim != 2 or tokens.shape[1] != 1:
         raise ValueError(f"expected tokens (T, 1) for the model, got shape {tokens.shape}")
     for token in tokens[:, 0]:
-        place = GRAMMAR[place].get(SYMBOLS[int(token)], 0)
-        logits.append(LOGITS[place])
+        place = grammar()[place].get(SYMBOLS[int(token)], 0)
+        logits.append(logits_of(place))
     return to_device(np.array(logits)[:, None]), place
 
 
@@ -60,11 +65,12 @@ def walked(string):
     """Return whether a string is in the grammar so far, and which of two ways it took each time."""
     place, first = 0, []
     for symbol in string:
-        if symbol not in GRAMMAR[place]:
+        ways = grammar()[place]
+        if symbol not in ways:
             return False, first
-        if len(GRAMMAR[place]) == 2:
-            first.append(symbol == next(iter(GRAMMAR[place])))
-        place = GRAMMAR[place][symbol]
+        if len(ways) == 2:
+            first.append(symbol == next(iter(ways)))
+        place = ways[symbol]
     return True, first
 
 
