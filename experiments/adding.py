@@ -9,15 +9,18 @@ import numpy as np
 
 from .adding_claims import CLAIMS  # noqa: F401 - where the page of claims looks for them
 from .online import TASKS, opened, unseen, updates
-from .published import RATES, SETTINGS, curve
+from .published import POINTS, RATES, curve
 
 FILE = "book/evidence/adding.csv"
+UNITS, BATCH, OPEN = 8, 32, (3.0, 0.0)  # sizes, and the biases of gates that start open
 MOST, HALVED = 32_000, 16_000  # sequences of a run, and after which the rate is halved
 GOALS = {"hundredth": 1e-2, "fine": 8e-4}  # the second is the peer's
 
 
 def cells(rows):
     """The rate is searched for each start at T = 100, with two seeds and half the sequences."""
+    from .claims import best  # here: that module makes no result
+
     def cell(steps, start, stage, rate, seed):
         return {"steps": steps, "start": start, "stage": stage, "rate": rate, "seed": seed}
 
@@ -27,8 +30,7 @@ def cells(rows):
         known = [row for row in rows if (row["start"], row["stage"]) == (start, "search")]
         found += search
         if len(known) == len(search):
-            rate = min(RATES, key=lambda r: np.median(
-                [float(row["loss"]) for row in known if float(row["rate"]) == r]))
+            rate = float(best(known, "loss", "rate"))
             found += [cell(steps, start, "final", rate, seed)
                       for steps in lengths for seed in range(5)]
     return found
@@ -40,19 +42,17 @@ def gates(steps, start):
     "closed" keeps 1/e of a cell over T steps, and lets as little in: log T and -log T. So does
     "signed", which stands for numbers from -1 to 1, T = 100.
     """
-    setting = SETTINGS[f"adding {steps}"]
-    closed = math.log(steps), -math.log(steps)
-    return (setting.forget, setting.enter) if start == "open" else closed
+    return OPEN if start == "open" else (math.log(steps), -math.log(steps))
 
 
 def measure(steps, start, stage, rate, seed):
-    begun, setting = time.process_time(), SETTINGS[f"adding {steps}"]
+    begun = time.process_time()
     task = TASKS["adding, -1 to 1" if start == "signed" else f"adding {steps}"]
-    most, last = MOST // 2 if stage == "search" else MOST, 2000 // setting.batch
-    model = opened(task, setting.units, seed, *gates(steps, start))
+    most, last = MOST // 2 if stage == "search" else MOST, 2000 // BATCH
+    model = opened(task, UNITS, seed, *gates(steps, start))
     found = {f"{result}_{goal}": math.inf for goal in GOALS for result in ("sequences", "until")}
     losses = []
-    for shown, loss, _ in updates(task, model, setting.batch, rate, seed, most, HALVED):
+    for shown, loss, _ in updates(task, model, BATCH, rate, seed, most, HALVED):
         losses.append(loss)
         recent = np.mean(losses[-last:]) if len(losses) >= last else math.inf
         for goal, bound in GOALS.items():
@@ -61,4 +61,4 @@ def measure(steps, start, stage, rate, seed):
                 found[f"until_{goal}"] = time.process_time() - begun
     found["loss"] = float(np.mean(losses[-last:]))
     found["unseen"], found["wrong"] = unseen(task, model, seed)
-    return found | curve(losses, most // setting.batch // 32)
+    return found | curve(losses, most // BATCH // POINTS)

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import mannwhitneyu
+from scipy.stats import binomtest, mannwhitneyu
 
 from .sweep import GRIDS, ROOT, Row, read
 
@@ -77,6 +77,12 @@ def below(a: np.ndarray, b: np.ndarray) -> bool:
     """Say whether a is smaller than b: by its median, and by the Mann-Whitney test, two-sided."""
     p = mannwhitneyu(a, b, method="exact" if len({*a, *b}) == len(a) + len(b) else "auto").pvalue
     return bool(np.median(a) < np.median(b) and p < ALPHA)
+
+
+def under(numbers: np.ndarray, constant: float) -> bool:
+    """Say whether numbers lie below what has no spread: most of them, and by the sign test."""
+    fewer = int((numbers < constant).sum())
+    return bool(2 * fewer > len(numbers) and binomtest(fewer, len(numbers)).pvalue < ALPHA)
 
 
 def best(rows: list[Row], result: str, over: str, **where: object) -> str:

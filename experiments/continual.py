@@ -18,7 +18,7 @@ from lstm import (
     to_numpy,
 )
 
-from .forgetting import STREAM_CLAIMS as CLAIMS  # noqa: F401
+from .forgetting_claims import STREAM as CLAIMS  # noqa: F401
 from .held import HeldLSTM
 from .search import searched
 

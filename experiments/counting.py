@@ -21,7 +21,7 @@ from lstm import (
 )
 from lstm.stack import past_end
 
-from .forgetting import COUNTING_CLAIMS as CLAIMS  # noqa: F401
+from .forgetting_claims import COUNTING as CLAIMS  # noqa: F401
 from .held import HeldLSTM
 from .search import searched
 

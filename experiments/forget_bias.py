@@ -9,15 +9,15 @@ from lstm import (
     Adam,
     Classifier,
     cross_entropy,
-    one_hot,
     to_device,
     to_numpy,
 )
 from lstm.initializers import chrono_bias
 from lstm.training import train_step
 
-from .forgetting import BIAS_CLAIMS as CLAIMS  # noqa: F401
+from .forgetting_claims import BIAS as CLAIMS  # noqa: F401
 from .held import HeldLSTM
+from .lags import recall_task
 from .search import searched
 
 FILE = "book/evidence/forget_bias.csv"
@@ -38,13 +38,6 @@ def score(row):
     return float(row["updates"]), -float(row["valid"])
 
 
-def recall_task(lag, count, rng):
-    """Tokens (lag + 1, B), of which the first, one of four, is the label; then noise of four."""
-    x = rng.integers(4, 8, (lag + 1, count))
-    x[0] = rng.integers(0, 4, count)
-    return x, x[0].copy()
-
-
 def classifier(bias, lag, seed, dtype=np.float32):
     rng = np.random.default_rng(seed)
     options = {"rng": rng, "dtype": dtype}
@@ -59,7 +52,7 @@ def classifier(bias, lag, seed, dtype=np.float32):
 
 
 def accuracy(model, x, labels):
-    logits = to_numpy(model(to_device(one_hot(x, 8)))[0])
+    logits = to_numpy(model(to_device(x))[0])
     return float((logits.argmax(1) == labels).mean())
 
 
@@ -70,7 +63,7 @@ def measure(bias, lag, rate, seed, updates=UPDATES):
     while made < updates and right < RIGHT:
         for _ in range(EVERY):
             x, labels = recall_task(lag, BATCH, drawn)
-            train_step(model, to_device(one_hot(x, 8)), to_device(labels), None, optimizer,
+            train_step(model, to_device(x), to_device(labels), None, optimizer,
                        cross_entropy, clip_norm=1.0)
         made, right = made + EVERY, accuracy(model, *valid)
     test = recall_task(lag, 500, np.random.default_rng([2, lag]))

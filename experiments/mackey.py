@@ -10,7 +10,7 @@ from lstm import LSTM, RNN, Linear, Regressor, Sequential, mackey_glass, to_devi
 from lstm.data import Split
 
 from .series_claims import MACKEY as CLAIMS  # noqa: F401
-from .sides import chosen_line, lagged, line_error, network_error, stopped
+from .sides import lagged, line_side, network_error, stopped
 
 FILE = "book/evidence/mackey.csv"
 AHEAD, FIRST, SEEDS = 84, 100, 10
@@ -96,10 +96,6 @@ def measure(model, rate, seed):
         net, chosen, error = train_ahead(model, rate, seed, train, validation)
         tested = network_error(net, *seen(model, test, FIRST))
     else:
-        line = [1.0, 0.0]  # the last value itself
-        if model == "line":
-            line = chosen_line(train, validation, ORDERS, FIRST)
-        error, tested = (line_error(line, *part, FIRST) for part in (validation, test))
-        chosen = len(line) - 1
+        tested, error, chosen = line_side(model, train, validation, test, ORDERS, FIRST)
     scale = test.y[FIRST:].std(), validation.y[FIRST:].std()
     return {"test": tested**0.5 / scale[0], "validation": error**0.5 / scale[1], "chosen": chosen}

@@ -8,7 +8,7 @@ from lstm import GRU, LSTM, RNN, Regressor, noisy_sine_task, sine_task, to_devic
 from lstm.data import Split
 
 from .series_claims import NOISE as CLAIMS  # noqa: F401
-from .sides import chosen_line, line_error, network_error, stopped
+from .sides import line_side, network_error, stopped
 
 FILE = "book/evidence/noise.csv"
 ORDERS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80)  # and as many stops for a network
@@ -57,10 +57,6 @@ def measure(model, noise, rate, seed):
         net, chosen, error = train_on_noise(model, rate, seed, train, validation)
         tested = network_error(net, *map(to_device, test), FIRST)
     else:
-        line = [1.0, 0.0]  # the last value itself
-        if model == "line":
-            line = chosen_line(train, validation, ORDERS, FIRST)
-        error, tested = (line_error(line, *part, FIRST) for part in (validation, test))
-        chosen = len(line) - 1
+        tested, error, chosen = line_side(model, train, validation, test, ORDERS, FIRST)
     floor = floor_of(test)
     return {"floor": floor, "test": tested, "validation": error, "chosen": chosen}

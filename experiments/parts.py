@@ -38,23 +38,16 @@ FAILED = 1.0  # the error of a run that ends in NaN or infinity
 
 
 def cells(rows):
-    found = []
-    for task in TASKS:
-        for kind in ablations.KINDS:
-            best = chosen(rows, task, kind)
-            found += [(task, kind, rate, seed) for rate in RATES for seed in SEARCH]
-            found += [(task, kind, best, seed) for seed in FINAL if best]
-    return [dict(zip(("task", "kind", "rate", "seed"), cell)) for cell in found]
+    from .claims import best  # here: that module makes no result
 
-
-def chosen(rows, task, kind):
-    """Return the rate with the lowest median validation error, None before all are there."""
-    errors = {rate: [] for rate in RATES}
-    for row in rows:
-        if (row["task"], row["kind"]) == (task, kind) and int(row["seed"]) in SEARCH:
-            errors[float(row["rate"])].append(float(row["validation"]))
-    complete = all(len(found) == len(SEARCH) for found in errors.values())
-    return min(RATES, key=lambda rate: np.median(errors[rate])) if complete else None
+    found, searched = [], [row for row in rows if int(row["seed"]) in SEARCH]
+    for side in ({"task": task, "kind": kind} for task in TASKS for kind in ablations.KINDS):
+        search = [side | {"rate": rate, "seed": seed} for rate in RATES for seed in SEARCH]
+        found += search
+        if sum(side.items() <= row.items() for row in searched) == len(search):
+            rate = float(best(searched, "validation", "rate", **side))
+            found += [side | {"rate": rate, "seed": seed} for seed in FINAL]
+    return found
 
 
 def draw(*key):

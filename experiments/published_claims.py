@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import binomtest
 
-from .claims import ALPHA, Claim, Finding, rounded, values
+from .claims import Claim, Finding, rounded, under, values
 from .sweep import Row
 
 PEER = "schmidhuberproblems"
@@ -18,12 +17,6 @@ def middle(numbers: np.ndarray, digits: int = 3) -> str:
     found = np.quantile(numbers, [0.25, 0.5, 0.75], method="inverted_cdf")
     low, median, high = (rounded(q, digits) if np.isfinite(q) else "never" for q in found)
     return f"{median} ({low} to {high})"
-
-
-def less(numbers: np.ndarray, published: float) -> bool:
-    """Say whether numbers are below one that was published: the median, and by a sign test."""
-    below = int((numbers < published).sum())
-    return bool(binomtest(below, len(numbers)).pvalue < ALPHA and 2 * below > len(numbers))
 
 
 def of_task(rows: list[Row], task: str, result: str = "sequences") -> np.ndarray:
@@ -41,7 +34,7 @@ def within(task: str, published: int) -> Callable[[list[Row]], Finding]:
     def judge(rows: list[Row]) -> Finding:
         found = of_task(rows, task)
         text = f"{reached(found)}, {middle(found)} sequences"
-        return Finding(text, (bool(np.isfinite(found).all()), less(found, published)))
+        return Finding(text, (bool(np.isfinite(found).all()), under(found, published)))
 
     return judge
 
@@ -57,7 +50,7 @@ def peer_reber(rows: list[Row]) -> Finding:
     """Fewer sequences, and fewer seconds."""
     shown, seconds = (of_task(rows, "Reber", name) for name in ("sequences", "until"))
     text = f"{reached(shown)}, {middle(shown)} sequences, {middle(seconds, 2)} s"
-    return Finding(text, (less(shown, 4750), less(seconds, 2.5)))
+    return Finding(text, (under(shown, 4750), under(seconds, 2.5)))
 
 
 HERE = "evidence/published#published-"

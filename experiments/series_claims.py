@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest
 
-from .claims import ALPHA, Claim, Finding, below, best, spread, values
+from .claims import Claim, Finding, below, best, spread, under, values
 from .sweep import Row
 
 LEVELS = (0.1, 0.2, 0.3, 0.5)  # of noise that has a floor
@@ -22,12 +21,6 @@ def over_floor(rows: list[Row], model: str, noise: float) -> np.ndarray:
     """Return the loss of a model over that of the wave itself on the same noise."""
     with np.errstate(divide="ignore"):
         return of(rows, model, noise=noise) / of(rows, model, "floor", noise=noise)
-
-
-def under(numbers: np.ndarray, constant: float) -> bool:
-    """Say whether seeds lie below what has no seed: by most of them, and by the sign test."""
-    fewer = int((numbers < constant).sum())
-    return bool(2 * fewer > len(numbers) and binomtest(fewer, len(numbers)).pvalue < ALPHA)
 
 
 def listed(found: dict[str, np.ndarray], digits: int = 2) -> str:

@@ -50,6 +50,14 @@ def chosen_line(train, validation, orders, first):
     return min(lines, key=lambda line: line_error(line, *validation, first))
 
 
+def line_side(model, train, validation, test, orders, first):
+    """Return errors on test and on validation, and the order, of the "line" or the "last value"."""
+    last = [1.0, 0.0]
+    line = chosen_line(train, validation, orders, first) if model == "line" else last
+    tested, error = (line_error(line, *part, first) for part in (test, validation))
+    return tested, error, len(line) - 1
+
+
 def network_error(model, x, y, first=0):
     """Return the mean squared error of a network that reads x from zeros, from a step on."""
     said, _ = model(x)

@@ -149,11 +149,10 @@ def rows_of(errors: dict[float, list[float]]) -> list[dict[str, str]]:
 
 def test_a_rate_is_chosen_by_the_median_of_its_search_alone() -> None:
     tried = rows_of({0.01: [3, 3, 0], 0.03: [2, 2, 9], 0.1: [4, 1, 4]})
-    assert parts.chosen(tried, "vowels", "V") == 0.03
-    assert parts.chosen(tried[:-1], "vowels", "V") is None
-    assert parts.chosen([*tried, {**tried[0], "seed": "3", "validation": "0"}], "vowels", "V") == 0.03
-    more = [cell for cell in parts.cells(tried) if cell["seed"] >= 3]
-    assert more == [{"task": "vowels", "kind": "V", "rate": 0.03, "seed": s} for s in range(3, 13)]
+    final = [{"task": "vowels", "kind": "V", "rate": 0.03, "seed": seed} for seed in range(3, 13)]
+    later = {**tried[0], "seed": "3", "validation": "0"}  # does not choose
+    for rows, expected in ((tried, final), (tried[:-1], []), ([*tried, later], final)):
+        assert [cell for cell in parts.cells(rows) if cell["seed"] >= 3] == expected
 
 
 def test_a_run_that_ends_in_infinity_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,13 @@ def test_a_chapter_has_three_exercises_whose_solutions_were_checked(path: Path) 
         assert set(hints) & set(lines), f"the solution of {name} shows no hint"
 
 
+@pytest.mark.parametrize("path", BOOK, ids=lambda path: path.stem)
+def test_each_solution_begins_and_ends_behind_its_exercise(path: Path) -> None:
+    texts = ["".join(c["source"]) for c in cells_of(path) if c["cell_type"] == "markdown"]
+    marks = re.findall(r"\{(exercise|solution-start|solution-end)\}", "\n".join(texts))
+    assert marks == ["exercise", "solution-start", "solution-end"] * len(asked(path))
+
+
 # --- the mechanism -----------------------------------------------------------------------
 
 

@@ -45,15 +45,6 @@ def test_an_even_number_of_seeds_has_no_middle() -> None:
         search.chosen([], SIDE, RATES, loss, 4)
 
 
-def test_the_first_symbol_alone_is_the_label() -> None:
-    x, labels = forget_bias.recall_task(20, 4000, np.random.default_rng(0))
-    assert x.shape == (21, 4000) and (x[0] == labels).all()
-    assert set(labels) == {0, 1, 2, 3} and set(x[1:].ravel()) == {4, 5, 6, 7}
-    for t in (1, 20):  # no later symbol tells: a table of both is flat
-        counts = np.histogram2d(labels, x[t], bins=(4, 4))[0]
-        assert abs(counts - 250).max() < 80
-
-
 def test_the_first_biases_are_those_that_are_asked_for() -> None:
     gates = {
         bias: 1 / (1 + np.exp(-forget_bias.classifier(bias, 50, 0).params["recurrent.bias_l0"]))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from experiments import adding, online, published
+from experiments.claims import under
 from experiments.online import TASKS, close, opened, sure, two_symbols, updates
-from experiments.published_claims import less, middle
+from experiments.published_claims import middle
 from lstm.tasks import ORDER
 
 
@@ -116,11 +117,11 @@ def test_a_run_with_a_goal_is_judged_by_its_last_2000_losses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     no, last = np.zeros(32, bool), 2000 // 32
-    losses = [0.1] * last + [0.0] * 200  # the mean is below 0.01 with less than 10% at 0.1
-    found = run_of(monkeypatch, "adding 100", losses, [no] * len(losses))
+    losses = [8e-3] * last + [0.0] * 200  # the mean is below 8e-4 with less than 10% at 8e-3
+    found = run_of(monkeypatch, "adding, -1 to 1", losses, [no] * len(losses))
     left = math.ceil(last * 0.1) - 1
     assert found["sequences"] == 32 * (2 * last - left)
-    early = run_of(monkeypatch, "adding 100", [0.0] * (last - 1), [no] * last)
+    early = run_of(monkeypatch, "adding, -1 to 1", [0.0] * (last - 1), [no] * last)
     assert early["sequences"] == math.inf
 
 
@@ -177,8 +178,8 @@ def test_the_rate_of_a_start_is_searched_before_its_lengths() -> None:
     assert len(final) == 35 and {cell["rate"] for cell in final} == {0.01}
 
 
-def test_less_is_carried_by_a_sign_test() -> None:
-    assert less(np.arange(10.0), 20.0) and not less(np.arange(10.0) + 30, 20.0)
-    assert not less(np.arange(5.0), 20.0)  # five runs cannot carry it
-    assert not less(np.array([1.0] * 8 + [math.inf] * 2), 20.0)
+def test_what_lies_under_a_constant_is_carried_by_a_sign_test() -> None:
+    assert under(np.arange(10.0), 20.0) and not under(np.arange(10.0) + 30, 20.0)
+    assert not under(np.arange(5.0), 20.0)  # five runs cannot carry it
+    assert not under(np.array([1.0] * 8 + [math.inf] * 2), 20.0)
     assert middle(np.array([1.0, 2, 3, math.inf, math.inf])) == "3.00 (2.00 to never)"

@@ -103,7 +103,7 @@ def peepholes(rows):
 
 
 PAGE = "evidence/forgetting"
-BIAS_CLAIMS = [
+BIAS = [
     Claim("A forget bias near one is a good start, at lags of 10 to 200", "seed",
           f"{PAGE}#evidence-forget-bias", near_one),
     Claim("A forget bias of 1 learns faster than one of 0, at lags of 10 to 200",
@@ -114,7 +114,7 @@ BIAS_CLAIMS = [
           "tallec2018", f"{PAGE}#evidence-forget-bias", chrono,
           "Chrono biases greatly improve the learning of long lags, on copy and adding tasks."),
 ]  # fmt: skip
-STREAM_CLAIMS = [
+STREAM = [
     Claim("In a stream without resets the cell of an LSTM without a forget gate grows, and it fails",
           "gers2000", f"{PAGE}#evidence-forget-stream", breaks_down,
           "The standard LSTM fails on the continual task, as its state may grow without end. Ours "
@@ -127,7 +127,7 @@ STREAM_CLAIMS = [
     Claim("An LSTM without a forget gate solves the task where its state is reset, and there alone",
           "gers2000", f"{PAGE}#evidence-forget-stream", resets),
 ]  # fmt: skip
-COUNTING_CLAIMS = [
+COUNTING = [
     Claim("Trained on a^n b^n with n up to 10, an LSTM is right up to n of 100 or more",
           "gers2001", f"{PAGE}#evidence-forget-count", beyond,
           "With peepholes and a forget gate up to 118 on average and 1000 at best, as known to us; "
