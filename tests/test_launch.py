@@ -35,7 +35,7 @@ URL = "https://github.com/someone/some.lstm"
 REQUIREMENTS = ROOT / "binder" / "requirements.txt"
 # Modules of the chapters that no extra has to bring, and why.
 ELSEWHERE = {
-    "lstm", "experiments", "benchmarks",         # the repository's own
+    "lstm", "lstm_student", "experiments", "benchmarks",   # the repository's own
     "IPython",                                   # a notebook runs in it
     "numpy",                                     # the package's
     "cupy", "torch",                             # used where they are

@@ -87,14 +87,17 @@ def metadata(wheel: zipfile.Path) -> list[tuple[str, str]]:
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: zipfile.Path) -> None:
     assert names(wheel) == packaged()
     assert {f"lstm/{name}" for name in DATA} < names(wheel)
-    assert sum(file.file_size for file in wheel.root.infolist()) < 2**20  # a megabyte
+    sizes = {name: 0 for name in PACKAGES}
+    for file in wheel.root.infolist():
+        sizes |= {n: sizes[n] + file.file_size for n in PACKAGES if file.filename.startswith(f"{n}/")}
+    assert sizes["lstm"] < 2**20 and sizes["lstm_student"] < 2**19, sizes  # a megabyte, and half of one
 
 
 def test_it_requires_numpy_alone(wheel: zipfile.Path) -> None:
     required = [Requirement(value) for key, value in metadata(wheel) if key == "Requires-Dist"]
     assert [str(r) for r in required if r.marker is None] == ["numpy>=2"]
     extras = {value for key, value in metadata(wheel) if key == "Provides-Extra"}
-    assert extras == {"plot", "train", "io", "cuda", "onnx", "fast", "cluster", "mpi", "book", "test"}
+    assert extras == {"plot", "train", "io", "cuda", "onnx", "fast", "cluster", "mpi", "notebooks", "book", "test"}
 
 
 def test_it_carries_its_license(wheel: zipfile.Path) -> None:
