@@ -136,6 +136,8 @@ def set_words(app: Sphinx, config) -> None:
 
 def add_switch(app: Sphinx, page, template, context, doctree) -> None:
     """Give a page the link to itself in the other language, seen and unseen."""
+    if page.startswith("_modules/"):  # the package's source is shown once, for both
+        return
     way = TAGS[app.config.language][2]
     tag, name, _ = TAGS[OTHER[app.config.language]]
     root = context["content_root"]
@@ -151,7 +153,7 @@ def add_switch(app: Sphinx, page, template, context, doctree) -> None:
 
 
 class Search(SearchChinese):
-    """Indexes each Chinese character and each pair of neighbours: no dictionary is needed.
+    """Indexes each Chinese character and each pair of neighbors: no dictionary is needed.
 
     A query is cut the same way, so a word is found where all its pairs are.
     """
