@@ -109,9 +109,9 @@ def check(name: str, answer: Any) -> str:
     ValueError
         If there is no such exercise.
     """
-    exercise = find(name)
-    if answer is ...:
+    if answer is ...:  # before the exercise is looked up, which may need what a student writes
         return "no answer yet"
+    exercise = find(name)
     right, wrong = known(name)
     try:
         measured = exercise.measure(answer)
