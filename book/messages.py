@@ -208,6 +208,8 @@ def parts(text: str) -> tuple[Counter[str], str]:
         elif token.type == "code_inline":
             code = token.content.replace("\u00a0", " ")  # it looks the same
             found[f"`{code}`"] += 1
+        elif token.type == "myst_role" and token.meta["name"].startswith("py:"):
+            found[f"{{{token.meta['name']}}}`{token.content}`"] += 1  # its text is code
         elif token.type == "myst_role":
             named = re.fullmatch(r"(.*?)\s*<([^<>]+)>", token.content, re.DOTALL)
             rest += [named[1]] if named else []

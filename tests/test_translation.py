@@ -90,6 +90,7 @@ PLANTED = [
 def test_a_sound_translation_has_no_fault() -> None:
     assert faults(ENGLISH, SOUND) == []
     assert faults("Adam", "Adam") == [] and faults("$x$, 3", "$x$, 3") == []
+    assert faults("{py:obj}`dy <a.b>`, `I`", "{py:obj}`dy <a.b>`, `I`") == []  # a name is code
     assert "has no Chinese character" in faults("All is well", "All is well")
 
 
