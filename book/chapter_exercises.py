@@ -13,8 +13,8 @@ def two_cells(function):
 
 
 EXERCISES = {
-    # Tests: TODO: that powers of one half are known, or say what yours tests
     1: Exercise(
+        "TODO: that powers of one half are known, or say what yours tests",
         int,
         right=7,
         wrong=[
@@ -22,8 +22,8 @@ EXERCISES = {
             (8, "below a hundredth, but it was so one step earlier"),
         ],
     ),
-    # Tests: TODO: that a half-life is turned into a gate
     2: Exercise(
+        "TODO: that a half-life is turned into a gate",
         float,
         right=2 ** (-1 / 10),
         wrong=[
@@ -33,8 +33,8 @@ EXERCISES = {
         explain=lambda f: f"after 10 steps {f**10:.2g} is left",
         rtol=1e-3,
     ),
-    # Tests: TODO: that each gate multiplies its own cell, once a step
     3: Exercise(
+        "TODO: that each gate multiplies its own cell, once a step",
         two_cells,
         right=lambda f, c: c * f**3,
         wrong=[

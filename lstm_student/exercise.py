@@ -28,6 +28,8 @@ class Exercise:
 
     Attributes
     ----------
+    tests : str
+        A clause for the page for teachers: "that a half-life leads to a gate".
     measure : function of an answer
         Returns what is compared: a number, string or array, or a tuple, list or dict of them.
         Raises ValueError for an answer of the wrong form, with what was expected and what came.
@@ -40,6 +42,7 @@ class Exercise:
         Largest relative difference of numbers that count as the same; also absolute, below 1.
     """
 
+    tests: str
     measure: Callable[[Any], Any]
     right: Any
     wrong: Sequence[tuple[Any, str]]

@@ -118,6 +118,7 @@ def square(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put one exercise in place: a function that squares an array."""
     x = np.array([-2.0, 3.0])
     one = Exercise(
+        "that a square is no double",
         lambda answer: answer(x),
         right=lambda x: x * x,
         wrong=[(lambda x: 2 * x, "doubled"), (lambda x: x**3, "cubed")],

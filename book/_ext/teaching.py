@@ -7,8 +7,7 @@ gates/cell | cell-1 | | 20
 
 A line holds a page's address below `book/`, exercises, a module of the student edition to write,
 and minutes for both. The minutes of reading and the sums are computed. `{exercise-table}` lists the
-exercises that have a check: what each tests stands in a comment `# Tests: ...` above its entry in
-`lstm_student/exercises/`.
+exercises that have a check, with what each tests, from `lstm_student/exercises/`.
 """
 
 import json
@@ -27,7 +26,6 @@ from lstm_student.modules import MODULES
 from weave import notebooks
 
 PACE = 200  # words a minute
-TESTS = re.compile(r"^ *# Tests: (.*\n(?: *# .*\n)*) *(\d+): ", re.M)
 TITLE = re.compile(r"^[`:]{3,}\{exercise\} ?(.*)\n:label: ex-(\S+)", re.M)
 SOLVED = re.compile(
     r"^[`:]{3,}\{solution-start\}.*?^[`:]{3,}\{solution-end\}\n[`:]+|\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`",
@@ -50,14 +48,6 @@ def titles(texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Return of each exercise, by its name, the page that asks it and its title."""
     return {
         name: (page, title) for page, text in texts.items() for title, name in TITLE.findall(text)
-    }
-
-
-def tested(source: str) -> dict[int, str]:
-    """Return what the exercises of a module test, by number, from its comments."""
-    return {
-        int(number): re.sub(r"\s+#?\s*", " ", text).strip()
-        for text, number in TESTS.findall(source)
     }
 
 
@@ -167,21 +157,19 @@ class ExerciseTable(Teaching):
 
     def run(self) -> list[nodes.Node]:
         found = titles(self.texts())
-        checks: dict[str, tuple[Exercise, str]] = {}
+        checks: dict[str, Exercise] = {}
         for chapter in chapters():
-            known = exercises(chapter)
             path = Path(self.env.srcdir) / f"lstm_student/exercises/{chapter.replace('-', '_')}.py"
             self.env.note_dependency(str(path))
-            told = tested(path.read_text())
-            checks |= {n: (e, told.get(int(n.rpartition("-")[2]), "")) for n, e in known.items()}
+            checks |= exercises(chapter)
         rows, page = [], ""
         for name in [name for name in found if name in checks]:
             if found[name][0] != page:
                 page = found[name][0]
                 rows.append(row([nodes.strong("", "", self.link(page))], span=2))
-            exercise, tests = checks[name]
+            exercise = checks[name]
             title = f"{found[name][1]} ({name}, {form(exercise.right)})"
-            texts = title, tests or "not said yet", str(len(exercise.wrong))
+            texts = title, exercise.tests, str(len(exercise.wrong))
             rows.append(row(*[self.parse_inline(text)[0] for text in texts]))
         return [table(["exercise", "what it tests", "mistakes"], [34, 54, 12], rows)]
 

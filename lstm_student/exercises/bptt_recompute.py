@@ -91,8 +91,8 @@ def pair(answer):
 
 
 EXERCISES = {
-    # Tests: what a cache takes in bytes, and what the best distance of kept states leaves
     1: Exercise(
+        "what a cache takes in bytes, and what the best distance of kept states leaves",
         logarithms,
         right=(70_000 * UNIT, 2 * math.sqrt(14 * 10_000) * UNIT, math.sqrt(2 / 7 * 10_000)),
         wrong=[
@@ -120,8 +120,8 @@ EXERCISES = {
         explain=which,
         rtol=0.015,
     ),
-    # Tests: that time asks for the largest distance that a memory has room for
     2: Exercise(
+        "that time asks for the largest distance that a memory has room for",
         chosen,
         right=lambda T, memory: max(fits(T, memory), default=None),
         wrong=[
@@ -141,8 +141,8 @@ EXERCISES = {
         ],
         explain=disagreeing,
     ),
-    # Tests: that places given up are used again, by a recursion over the first kept state
     3: Exercise(
+        "that places given up are used again, by a recursion over the first kept state",
         numbers,
         right=fewest,
         wrong=[
@@ -165,8 +165,8 @@ EXERCISES = {
         ],
         explain=first_of,
     ),
-    # Tests: that length grows with the memory, or with its square, and what limits the second
     4: Exercise(
+        "that length grows with the memory, or with its square, and what limits the second",
         pair,
         right=(2, 4),
         wrong=[

@@ -136,8 +136,8 @@ def thrice(shape, rng):
 
 
 EXERCISES = {
-    # Tests: that a gradient goes back by factors and a weight's gradient is a sum over steps
     1: Exercise(
+        "that a gradient goes back by factors and a weight's gradient is a sum over steps",
         pair,
         right=(1 / 8, 12),
         wrong=[
@@ -156,8 +156,8 @@ EXERCISES = {
             else "dh_1 is not right: go back from dh_4 = 1, a step at a time"
         ),
     ),
-    # Tests: how paths are counted on a graph, and that nodes do not multiply as paths do
     2: Exercise(
+        "how paths are counted on a graph, and that nodes do not multiply as paths do",
         two_by_two,
         right=[[7, 6], [3, 3]],
         wrong=[
@@ -175,8 +175,8 @@ EXERCISES = {
             "draw one step and count"
         ),
     ),
-    # Tests: that states can be made again, and that a cut needs the state's gradient
     3: Exercise(
+        "that states can be made again, and that a cut needs the state's gradient",
         pieces,
         right=in_pieces,
         wrong=[
@@ -199,8 +199,8 @@ EXERCISES = {
         ],
         explain=missing,
     ),
-    # Tests: what keeps a plain RNN's gradient alive, and what that costs
     4: Exercise(
+        "what keeps a plain RNN's gradient alive, and what that costs",
         fate,
         right=plain(0.02, orthogonal),
         wrong=[

@@ -124,8 +124,8 @@ def by_differences(loss, array):
 
 
 EXERCISES = {
-    # Tests: that a product hands on the gradient times the other factor, and a gate its slope.
     1: Exercise(
+        "that a product hands on the gradient times the other factor, and a gate its slope.",
         pair,
         right=(1.5, 0.15),
         wrong=[
@@ -137,8 +137,8 @@ EXERCISES = {
         ],
         explain=about_pair,
     ),
-    # Tests: that the first wrong line in the order of the backward pass holds the mistake.
     2: Exercise(
+        "that the first wrong line in the order of the backward pass holds the mistake.",
         names,
         right=["i", "g"],
         wrong=[
@@ -149,8 +149,8 @@ EXERCISES = {
         ],
         explain=lambda found: "not the first two that are wrong, from the output backward",
     ),
-    # Tests: that a gate that is read twice in one line gets two terms.
     3: Exercise(
+        "that a gate that is read twice in one line gets two terms.",
         three,
         right=measured,
         wrong=[
@@ -186,8 +186,8 @@ EXERCISES = {
         explain=first_wrong,
         rtol=1e-7,
     ),
-    # Tests: that the rounding of a difference quotient comes from its subtraction.
     4: Exercise(
+        "that the rounding of a difference quotient comes from its subtraction.",
         digits,
         right=by_complex_steps(),
         wrong=[

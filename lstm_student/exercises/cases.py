@@ -85,8 +85,8 @@ def alike(x):
 
 
 EXERCISES = {
-    # Tests: that the levels of a loss follow from the variance and from one correlation.
     1: Exercise(
+        "that the levels of a loss follow from the variance and from one correlation.",
         levels,
         right=(4.0, 3.2, 2.56),
         wrong=[
@@ -98,8 +98,8 @@ EXERCISES = {
         ],
         explain=first_wrong,
     ),
-    # Tests: that a wrong gradient may have a part of the right direction, and is a wrong one.
     2: Exercise(
+        "that a wrong gradient may have a part of the right direction, and is a wrong one.",
         cosines,
         right=of_gradients("weight_hh"),
         wrong=[
@@ -124,8 +124,8 @@ EXERCISES = {
             else f"for the block it is not {found[1]:.2f}: of ten steps, from the first draw?"
         ),
     ),
-    # Tests: that the data alone show which axis is time, whatever their shape and units.
     3: Exercise(
+        "that the data alone show which axis is time, whatever their shape and units.",
         alarms,
         right=alike,
         wrong=[

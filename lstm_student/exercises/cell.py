@@ -56,8 +56,8 @@ def two_sided(x):
 
 
 EXERCISES = {
-    # Tests: that a value and a slope of the sigmoid are found without a calculator
     1: Exercise(
+        "that a value and a slope of the sigmoid are found without a calculator",
         pair,
         right=(0.1, 0.09),
         wrong=[
@@ -72,8 +72,8 @@ EXERCISES = {
             else "the value is not right: what is exp(-x) at x = -ln 9?"
         ),
     ),
-    # Tests: that a half-life leads to a gate, and the gate to a bias
     2: Exercise(
+        "that a half-life leads to a gate, and the gate to a bias",
         float,
         right=-np.log(2 ** (1 / 100) - 1),
         wrong=[
@@ -86,8 +86,11 @@ EXERCISES = {
         ],
         explain=lambda bias: f"after 100 steps {naive(bias) ** 100:.3g} is left, not one half",
     ),
-    # Tests: that a forget gate closes where an input gate opens, for a cell that replaces what it holds
     3: Exercise(
+        (
+            "that a forget gate closes where an input gate opens, for a cell that replaces "
+            "what it holds"
+        ),
         held,
         right=lambda x, mark: (mark, 1 - mark, x),
         wrong=[
@@ -110,8 +113,11 @@ EXERCISES = {
         ],
         explain=lambda found: "not the last marked number: follow one mark through by hand",
     ),
-    # Tests: that an error can be small absolutely and large relatively, and what a choice of form does to it
     4: Exercise(
+        (
+            "that an error can be small absolutely and large relatively, and what a choice of"
+            " form does to it"
+        ),
         tail,
         right=two_sided,
         wrong=[

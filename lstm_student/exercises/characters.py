@@ -110,8 +110,8 @@ def explained(found):
 
 
 EXERCISES = {
-    # Tests: that a temperature raises the ratio of two probabilities to a power
     1: Exercise(
+        "that a temperature raises the ratio of two probabilities to a power",
         temperature,
         right=np.log(4) / np.log(9),
         wrong=[
@@ -122,8 +122,8 @@ EXERCISES = {
         ],
         explain=lambda tau: f"at that temperature 0.8 becomes {1 / (1 + 4 ** (-1 / tau)):.3f}",
     ),
-    # Tests: that a draw can be cut to its k most probable characters and keep their ratios
     2: Exercise(
+        "that a draw can be cut to its k most probable characters and keep their ratios",
         drawn_from,
         right=cut(most_probable),
         wrong=[
@@ -147,8 +147,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"two of 0.1, 0.4, 0.3, 0.2 may come, and yours are {found[0]}",
     ),
-    # Tests: how sure a model is, by dividing its logits before the softmax
     3: Exercise(
+        "how sure a model is, by dividing its logits before the softmax",
         bits,
         right=naive_bits,
         wrong=[
@@ -175,8 +175,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"of random logits the bits at 0.5, 1 and 2 are {np.round(found, 2)}",
     ),
-    # Tests: that what a unit may follow has to vary and to be known from what was read
     4: Exercise(
+        "that what a unit may follow has to vary and to be known from what was read",
         judged,
         right=in_square,
         wrong=[

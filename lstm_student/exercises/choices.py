@@ -95,8 +95,8 @@ def started(rng, forget_bias=1.0, block=None, turns=False):
 
 
 EXERCISES = {
-    # Tests: that the share of pairs in a window is a mean over lags, most of which have none
     1: Exercise(
+        "that the share of pairs in a window is a mean over lags, most of which have none",
         thousandths,
         right=4.5 / 32,
         wrong=[
@@ -108,8 +108,8 @@ EXERCISES = {
         ],
         explain=lambda share: "add up the shares of the single lags, and divide by their number",
     ),
-    # Tests: what makes a stream of pairs: both ends of the lags, a label, and a mark at its step
     2: Exercise(
+        "what makes a stream of pairs: both ends of the lags, a label, and a mark at its step",
         pairs,
         right=between,
         wrong=[
@@ -136,8 +136,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not yet: {found}",
     ),
-    # Tests: that a uniform's bound follows from the variance that a radius of 1 asks for
     3: Exercise(
+        "that a uniform's bound follows from the variance that a radius of 1 asks for",
         near_one,
         right=(3 / 16) ** 0.5,
         wrong=[
@@ -151,8 +151,8 @@ EXERCISES = {
         ],
         explain=lambda radius: f"the radius is {radius:.2f} in the middle",
     ),
-    # Tests: that the forget gate's bias keeps the cell, whatever goes through the weights U
     4: Exercise(
+        "that the forget gate's bias keeps the cell, whatever goes through the weights U",
         kept,
         right=partial(started, forget_bias=5.0),
         wrong=[

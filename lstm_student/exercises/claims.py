@@ -74,8 +74,8 @@ def below(a, b):
 
 
 EXERCISES = {
-    # Tests: that the number of seeds bounds the smallest p that a test can give
     1: Exercise(
+        "that the number of seeds bounds the smallest p that a test can give",
         int,
         right=7,
         wrong=[
@@ -85,8 +85,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"{n} a side: luck parts them with probability {2 / comb(2 * n, n):.2g}",
     ),
-    # Tests: that a test is the count of the ways in which luck does as well, on both sides
     2: Exercise(
+        "that a test is the count of the ways in which luck does as well, on both sides",
         values,
         right=two_sided,
         wrong=[
@@ -96,8 +96,8 @@ EXERCISES = {
         ],
         explain=lambda p: f"for 7 of 8 pairs it gives {p[0]:.4f}: count the ways that coins fall",
     ),
-    # Tests: that a claim is a function of the rows, judged by medians and a test
     3: Exercise(
+        "that a claim is a function of the rows, judged by medians and a test",
         outcomes,
         right=finding(below),
         wrong=[

@@ -47,8 +47,8 @@ def by_pairs(x, later):
 
 
 EXERCISES = {
-    # Tests: that the roughness of a sine follows from how often a period is sampled.
     1: Exercise(
+        "that the roughness of a sine follows from how often a period is sampled.",
         samples,
         right=13,
         wrong=[
@@ -58,8 +58,8 @@ EXERCISES = {
         ],
         explain=enough_or_not,
     ),
-    # Tests: that twice the sequences show by which power of the batch a loss divides.
     2: Exercise(
+        "that twice the sequences show by which power of the batch a loss divides.",
         two,
         right=(2.0, 2**0.5),
         wrong=[
@@ -74,8 +74,8 @@ EXERCISES = {
             else "the sum is not right: how large is the gradient of each of the 2B sequences?"
         ),
     ),
-    # Tests: that a leak is a whole sequence that occurs in both sets, at whatever place.
     3: Exercise(
+        "that a leak is a whole sequence that occurs in both sets, at whatever place.",
         share,
         right=by_pairs,
         wrong=[

@@ -57,8 +57,8 @@ def switches(gate):
 
 
 EXERCISES = {
-    # Tests: that a bias alone sets a gate, and that the slope follows from the gate's value.
     1: Exercise(
+        "that a bias alone sets a gate, and that the slope follows from the gate's value.",
         rounded,
         right=(np.log(99), 0.0099),
         wrong=[
@@ -73,8 +73,8 @@ EXERCISES = {
         ],
         explain=held,
     ),
-    # Tests: that an order of blocks is undone by its inverse.
     2: Exercise(
+        "that an order of blocks is undone by its inverse.",
         fitting,
         right=undone,
         wrong=[
@@ -97,8 +97,8 @@ EXERCISES = {
             "where does f stand, and which letter is read there?"
         ),
     ),
-    # Tests: that weights too large make units switch, and biases make them stay.
     3: Exercise(
+        "that weights too large make units switch, and biases make them stay.",
         found_share,
         right=switches,
         wrong=[

@@ -104,8 +104,8 @@ def shared_by_all(run):
 
 
 EXERCISES = {
-    # Tests: that the first change of Adam depends on its decays alone.
     1: Exercise(
+        "that the first change of Adam depends on its decays alone.",
         changes,
         right=(0.1 / 0.0001**0.5, 0.2 / 0.001**0.5),
         wrong=[
@@ -121,8 +121,8 @@ EXERCISES = {
             else "the first is not right: write down m and v after one step, as parts of g and g²"
         ),
     ),
-    # Tests: that few random directions miss a wrong gradient rarely, and three hardly ever.
     2: Exercise(
+        "that few random directions miss a wrong gradient rarely, and three hardly ever.",
         shares,
         right=counted(lambda error, limit: (abs(error) < limit).all(1).mean()),
         wrong=[
@@ -141,8 +141,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not yet: {found}",
     ),
-    # Tests: that gradients which are never cleared add up, and what a copy of a run shares.
     3: Exercise(
+        "that gradients which are never cleared add up, and what a copy of a run shares.",
         sums,
         right=planted(sum),
         wrong=[

@@ -72,8 +72,8 @@ def piles_up(d, h, dz, total):
 
 
 EXERCISES = {
-    # Tests: that a series is cut where its remainder falls below half a unit
     1: Exercise(
+        "that a series is cut where its remainder falls below half a unit",
         lambda terms: [int(terms(bits)) for bits in (11, 24, 53)],
         right=fewest,
         wrong=[
@@ -93,8 +93,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"for 11, 24 and 53 bits it gives {found}: try the remainder at each",
     ),
-    # Tests: that a tile is bounded by its registers and judged by its loads
     2: Exercise(
+        "that a tile is bounded by its registers and judged by its loads",
         tiles,
         right=best,
         wrong=[
@@ -117,8 +117,8 @@ EXERCISES = {
         ],
         explain=judged,
     ),
-    # Tests: that a step back takes the slope from the value, and adds to the bias' sum
     3: Exercise(
+        "that a step back takes the slope from the value, and adds to the bias' sum",
         called_twice,
         right=step(lambda h: 1 - h * h),
         wrong=[

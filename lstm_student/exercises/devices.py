@@ -44,8 +44,8 @@ def least_squares(requests, operations, times):
 
 
 EXERCISES = {
-    # Tests: that a small network pays for requests, and where operations take over
     1: Exercise(
+        "that a small network pays for requests, and where operations take over",
         whole,
         right=250,
         wrong=[
@@ -56,8 +56,8 @@ EXERCISES = {
         ],
         explain=crossing,
     ),
-    # Tests: that a sum of products over steps is one product of wider matrices
     2: Exercise(
+        "that a sum of products over steps is one product of wider matrices",
         weights,
         right=step_by_step,
         wrong=[
@@ -80,8 +80,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not the sum over steps: its shape is {np.shape(found)}",
     ),
-    # Tests: that both prices are in every measurement, so they are fitted together
     3: Exercise(
+        "that both prices are in every measurement, so they are fitted together",
         prices,
         right=least_squares,
         wrong=[

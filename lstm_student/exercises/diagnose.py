@@ -123,8 +123,8 @@ def fast(run):
 
 
 EXERCISES = {
-    # Tests: that quiet runs rule out a rate of false alarms, and how many it takes.
     1: Exercise(
+        "that quiet runs rule out a rate of false alarms, and how many it takes.",
         runs,
         right=149,
         wrong=[
@@ -135,8 +135,8 @@ EXERCISES = {
         ],
         explain=quiet,
     ),
-    # Tests: that a judge compares with what the model itself has, and stays silent else.
     2: Exercise(
+        "that a judge compares with what the model itself has, and stays silent else.",
         judged,
         right=judge(columns),
         wrong=[
@@ -161,8 +161,8 @@ EXERCISES = {
         ],
         explain=lambda said: f"of a model with two idle units of six it says {said[1]}",
     ),
-    # Tests: that what leaves no trace in arrays, gradients and updates is not found.
     3: Exercise(
+        "that what leaves no trace in arrays, gradients and updates is not found.",
         hidden,
         right=lambda run: replace(run, y=np.roll(run.y, 1, axis=1)),
         wrong=[

@@ -149,8 +149,8 @@ def constant(rng):
 
 
 EXERCISES = {
-    # Tests: that an order of blocks has an inverse, and which of the two reads and which writes
     1: Exercise(
+        "that an order of blocks has an inverse, and which of the two reads and which writes",
         two_orders,
         right=((1, 2, 3, 0), (3, 0, 1, 2)),
         wrong=[
@@ -165,8 +165,8 @@ EXERCISES = {
             else "begin with our first block, i: which block of the file is it, counted from 0?"
         ),
     ),
-    # Tests: that an order is found by its outputs, with a bound below which it counts as found
     2: Exercise(
+        "that an order is found by its outputs, with a bound below which it counts as found",
         identified,
         right=identify,
         wrong=[
@@ -185,8 +185,8 @@ EXERCISES = {
             f"the five files, the last two of them spoiled, were taken for {found}"
         ),
     ),
-    # Tests: that two biases are one where only their sum appears, and two where a gate parts them
     3: Exercise(
+        "that two biases are one where only their sum appears, and two where a gate parts them",
         three,
         right=(18, 12, 3),
         wrong=[
@@ -198,8 +198,8 @@ EXERCISES = {
         ],
         explain=count_wrong,
     ),
-    # Tests: that a test sees only what its numbers let differ
     4: Exercise(
+        "that a test sees only what its numbers let differ",
         sees,
         right=test_of_one(),
         wrong=[

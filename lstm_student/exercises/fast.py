@@ -129,8 +129,8 @@ def of_calls(log, a, r, omega, total=None):
 
 HALF = 0.5, 0.5, 1.0, 0.5
 EXERCISES = {
-    # Tests: that intensity grows with the batch, and has a bound that the matrix sets
     1: Exercise(
+        "that intensity grows with the batch, and has a bound that the matrix sets",
         batches,
         right=one_by_one,
         wrong=[
@@ -150,8 +150,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not yet: for corner, H, I = {CASES[0]} it gives {found[0]}",
     ),
-    # Tests: that a factor of every step's product can be moved into the weights, and where it may not
     2: Exercise(
+        "that a factor of every step's product can be moved into the weights, and where it may not",
         outputs_and_calls,
         right=scaled(HALF, HALF),
         wrong=[
@@ -174,8 +174,8 @@ EXERCISES = {
             else f"{found[1]:.0f} calls a step; nine are asked for"
         ),
     ),
-    # Tests: that each call waits for the slower of arithmetic and memory, by itself
     3: Exercise(
+        "that each call waits for the slower of arithmetic and memory, by itself",
         lambda shares: np.asarray(shares(LOG, *PRICES), float),
         right=of_calls,
         wrong=[

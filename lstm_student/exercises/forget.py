@@ -66,8 +66,8 @@ def chrono(units, lag, blocks=(0, 1)):
 
 
 EXERCISES = {
-    # Tests: that what a first bias leaves of a cell is a power of the gate, not of the bias
     1: Exercise(
+        "that what a first bias leaves of a cell is a power of the gate, not of the bias",
         float,
         right=4,
         wrong=[
@@ -78,8 +78,8 @@ EXERCISES = {
         ],
         explain=lambda bias: f"after 100 steps a share of {sigmoid(bias) ** 100:.3f} is left",
     ),
-    # Tests: that a leak in a counter weakens the late letters, and how little of one it takes
     2: Exercise(
+        "that a leak in a counter weakens the late letters, and how little of one it takes",
         float,
         right=0.994,
         wrong=[
@@ -90,8 +90,8 @@ EXERCISES = {
         ],
         explain=lambda f: f"the hundredth letter adds {f**99:.2f} w; to three decimals, smallest f",
     ),
-    # Tests: that a reset concerns one stream, its h and its c, at the end of its own string
     3: Exercise(
+        "that a reset concerns one stream, its h and its c, at the end of its own string",
         streamed,
         right=resets,
         wrong=[
@@ -119,8 +119,8 @@ EXERCISES = {
         explain=lambda found: "not the same as to run each string from a state of zero",
         rtol=1e-4,
     ),
-    # Tests: that a start for a long lag has to keep what was written and to keep the rest out
     4: Exercise(
+        "that a start for a long lag has to keep what was written and to keep the rest out",
         opened,
         right=chrono,
         wrong=[

@@ -107,8 +107,8 @@ def onnx(W, order):
 
 NOTHING = {"h": 0.0, "c": 0.0}
 EXERCISES = {
-    # Tests: that the shapes of W, U and b follow from I and H, with four blocks and one bias.
     1: Exercise(
+        "that the shapes of W, U and b follow from I and H, with four blocks and one bias.",
         float,
         right=1760,
         wrong=[
@@ -119,8 +119,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"{n:g} is not the number of entries of W, U and b",
     ),
-    # Tests: that a coupled cell shares one whole between keeping and writing.
     2: Exercise(
+        "that a coupled cell shares one whole between keeping and writing.",
         coupled,
         right=coupled_with(mean),
         wrong=[
@@ -143,8 +143,8 @@ EXERCISES = {
         ],
         explain=which(NOTHING),
     ),
-    # Tests: that blocks are runs of H rows, which a convention puts in order.
     3: Exercise(
+        "that blocks are runs of H rows, which a convention puts in order.",
         reordered,
         right=lambda W: onnx(W, (0, 2, 3, 1)),
         wrong=[
@@ -164,8 +164,8 @@ EXERCISES = {
         ],
         explain=lambda found: "not the blocks i, f, g, o, one below the other",
     ),
-    # Tests: which axis of a state is the batch, and that both parts of a state go together.
     4: Exercise(
+        "which axis of a state is the batch, and that both parts of a state go together.",
         dropped,
         right=lambda state, keep: tuple(part[:, keep] for part in state),
         wrong=[
@@ -191,8 +191,8 @@ EXERCISES = {
             f"and {found[1].shape}"
         ),
     ),
-    # Tests: that a peephole acts before the sigmoid, and that o sees the new cell.
     5: Exercise(
+        "that a peephole acts before the sigmoid, and that o sees the new cell.",
         peephole,
         right=peephole_with(),
         wrong=[

@@ -147,8 +147,8 @@ def bias_times(factor):
 
 
 EXERCISES = {
-    # Tests: that the error of a check is read beside what rounding hides
     1: Exercise(
+        "that the error of a check is read beside what rounding hides",
         three,
         right=(4, 0.25, 0.75),
         wrong=[
@@ -161,8 +161,8 @@ EXERCISES = {
         ],
         explain=off,
     ),
-    # Tests: that a report of the gradient check is read down to gate, place and pattern
     2: Exercise(
+        "that a report of the gradient check is read down to gate, place and pattern",
         named,
         right={"A": "i and g exchanged", "B": "one sequence is zero", "C": "o: wrong sign"},
         wrong=[
@@ -181,8 +181,8 @@ EXERCISES = {
         ],
         explain=again,
     ),
-    # Tests: that a pattern is an equality between two gradients, and how it can deceive
     3: Exercise(
+        "that a pattern is an equality between two gradients, and how it can deceive",
         told,
         right=late,
         wrong=[
@@ -194,8 +194,8 @@ EXERCISES = {
         ],
         explain=misjudged,
     ),
-    # Tests: that a fault of one's own is planted, seen by the check, and looked at
     4: Exercise(
+        "that a fault of one's own is planted, seen by the check, and looked at",
         planted,
         right=each_step_alone,
         wrong=[

@@ -133,8 +133,8 @@ def compared(losses):
 
 
 EXERCISES = {
-    # Tests: that a row of a table gets the sum of the gradients of all places of its token
     1: Exercise(
+        "that a row of a table gets the sum of the gradients of all places of its token",
         table,
         right=[[0, 0], [0, 5], [0, 0], [1, 5]],
         wrong=[
@@ -155,8 +155,8 @@ EXERCISES = {
             else "row 1 or row 3 is wrong: at which steps was each of the two read?"
         ),
     ),
-    # Tests: that a window long enough for the memory needs a table that nobody can fill
     2: Exercise(
+        "that a window long enough for the memory needs a table that nobody can fill",
         window,
         right=(12, 7**12),
         wrong=[
@@ -173,8 +173,8 @@ EXERCISES = {
             else "not the smallest w: how many symbols have been read when the question is put?"
         ),
     ),
-    # Tests: that a model with a state makes strings by drawing a symbol and reading it
     3: Exercise(
+        "that a model with a state makes strings by drawing a symbol and reading it",
         spoken,
         right=speak(),
         wrong=[
@@ -186,8 +186,8 @@ EXERCISES = {
         ],
         explain=missing,
     ),
-    # Tests: that a lower loss counts on strings that were not trained on
     4: Exercise(
+        "that a lower loss counts on strings that were not trained on",
         compared,
         right=(0.426, 0.464, 0.433, 0.452),
         wrong=[

@@ -111,8 +111,8 @@ def compared(bias):
 
 
 EXERCISES = {
-    # Tests: that the half-life of a state follows from the bias of the update gate.
     1: Exercise(
+        "that the half-life of a state follows from the bias of the update gate.",
         float,
         right=-np.log(2 ** (1 / 10) - 1),
         wrong=[
@@ -125,8 +125,8 @@ EXERCISES = {
         ),
         rtol=1e-3,
     ),
-    # Tests: that a convention is more than an order of blocks, and holds for all arrays.
     2: Exercise(
+        "that a convention is more than an order of blocks, and holds for all arrays.",
         converted,
         right=in_order([-1, -1, -1]),
         wrong=[
@@ -147,8 +147,8 @@ EXERCISES = {
         ],
         explain=which_block,
     ),
-    # Tests: that a signal moves the update gate between holding and replacing.
     3: Exercise(
+        "that a signal moves the update gate between holding and replacing.",
         story,
         right=stored(),
         wrong=[
@@ -167,8 +167,8 @@ EXERCISES = {
             f"this is not true of the bit: {', '.join(k for k in found if not found[k])}"
         ),
     ),
-    # Tests: that the first bias of a gate decides how far back a fresh network learns.
     4: Exercise(
+        "that the first bias of a gate decides how far back a fresh network learns.",
         compared,
         right=1.4,
         wrong=[

@@ -81,8 +81,8 @@ def regressor(forget_bias=1.0, times=1.0):
 
 
 EXERCISES = {
-    # Tests: that a norm grows with the number of entries, and a largest entry does not
     1: Exercise(
+        "that a norm grows with the number of entries, and a largest entry does not",
         words_for("pqrs"),
         right=VERDICTS,
         wrong=[
@@ -97,8 +97,8 @@ EXERCISES = {
         ],
         explain=differing(VERDICTS),
     ),
-    # Tests: that an illness is told from verdicts, norms over time and gates together
     2: Exercise(
+        "that an illness is told from verdicts, norms over time and gates together",
         words_for("ABCDE"),
         right=WARD,
         wrong=[
@@ -116,8 +116,8 @@ EXERCISES = {
         ],
         explain=differing(WARD),
     ),
-    # Tests: that a unit is judged by its extremes over all steps and sequences, not by a mean
     3: Exercise(
+        "that a unit is judged by its extremes over all steps and sequences, not by a mean",
         stuck,
         right=ends,
         wrong=[
@@ -140,8 +140,8 @@ EXERCISES = {
         ],
         explain=unlike,
     ),
-    # Tests: that a forget bias lets a gradient through, and that too much of it sticks
     4: Exercise(
+        "that a forget bias lets a gradient through, and that too much of it sticks",
         cured,
         right=regressor(forget_bias=3.0),
         wrong=[

@@ -156,8 +156,8 @@ def by_hand(units=8, forget=-10.0):
 
 
 EXERCISES = {
-    # Tests: that a file's header alone, of a known length, says what is in it
     1: Exercise(
+        "that a file's header alone, of a known length, says what is in it",
         described,
         right=shapes_in,
         wrong=[
@@ -183,8 +183,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"the files have {SHAPES}; found in the first: {found[0]}",
     ),
-    # Tests: that blocks are moved by name, in both weights and in both halves of the bias
     2: Exercise(
+        "that blocks are moved by name, in both weights and in both halves of the bias",
         outputs,
         right=reader((0, 2, 3, 1)),
         wrong=[
@@ -205,8 +205,8 @@ EXERCISES = {
         ],
         explain=lambda found: "the shapes are right, the outputs are not: which block is where?",
     ),
-    # Tests: that a training needs what its next step reads, and nothing else
     3: Exercise(
+        "that a training needs what its next step reads, and nothing else",
         left_out,
         right={"optimizer"},
         wrong=[
@@ -217,8 +217,8 @@ EXERCISES = {
         ],
         explain=lambda found: "without the model, everything that was learned is gone",
     ),
-    # Tests: that what a model does inside and how well it predicts are two questions
     4: Exercise(
+        "that what a model does inside and how well it predicts are two questions",
         judged,
         right=lambda: by_hand(forget=2.0),
         wrong=[

@@ -43,8 +43,8 @@ def gain(n, a, beta):
 
 
 EXERCISES = {
-    # Tests: that the threads of a launch are whole blocks, one of which may be idle
     1: Exercise(
+        "that the threads of a launch are whole blocks, one of which may be idle",
         lambda idle: [float(idle(*size)) for size in SIZES],
         right=spare,
         wrong=[
@@ -58,8 +58,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"for 6 entries in blocks of 4 it gives {found[0]:g}: count them",
     ),
-    # Tests: that a kernel has a bound, writes its own entry, and weighs two states rightly
     2: Exercise(
+        "that a kernel has a bound, writes its own entry, and weighs two states rightly",
         after_a_run,
         right=mixing(mixed),
         wrong=[
@@ -80,8 +80,8 @@ EXERCISES = {
             else "the bound holds, the numbers differ"
         ),
     ),
-    # Tests: that the gain of one launch lies between the ratios of requests and of numbers moved
     3: Exercise(
+        "that the gain of one launch lies between the ratios of requests and of numbers moved",
         lambda gain: [float(gain(*point)) for point in POINTS],
         right=gain,
         wrong=[

@@ -48,8 +48,8 @@ def spread(block):
 
 
 EXERCISES = {
-    # Tests: that an LSTM has four times an RNN's weights at one size, so equal sizes are unequal
     1: Exercise(
+        "that an LSTM has four times an RNN's weights at one size, so equal sizes are unequal",
         int,
         right=41,
         wrong=[
@@ -61,8 +61,8 @@ EXERCISES = {
             f"an RNN of {H} units has {H * (H + 2) + H + 1} parameters, not near 1781"
         ),
     ),
-    # Tests: how far a constant forget gate reaches, from its bias
     2: Exercise(
+        "how far a constant forget gate reaches, from its bias",
         int,
         right=20,
         wrong=[
@@ -72,8 +72,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"after {n} steps {(1 + np.exp(-3)) ** -n:.2f} of the cell is left",
     ),
-    # Tests: that units with different time scales do without knowing the lag
     3: Exercise(
+        "that units with different time scales do without knowing the lag",
         gates,
         right=spread(1),
         wrong=[

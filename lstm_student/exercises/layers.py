@@ -162,8 +162,8 @@ def off(found):
 
 
 EXERCISES = {
-    # Tests: that the shapes of W, U and b, and so the count of parameters, are known by heart.
     1: Exercise(
+        "that the shapes of W, U and b, and so the count of parameters, are known by heart.",
         numbers(3),
         right=(17408, 17538, 17664),
         wrong=[
@@ -179,8 +179,8 @@ EXERCISES = {
             else "the LSTM is not right: write down the shapes of W, U and b"
         ),
     ),
-    # Tests: that two parameters which enter as a sum both get its gradient and both move.
     2: Exercise(
+        "that two parameters which enter as a sum both get its gradient and both move.",
         numbers(2),
         right=(2.0, 0.5),
         wrong=[
@@ -191,8 +191,8 @@ EXERCISES = {
         ],
         explain=lambda found: "write the sum of both biases after the step: what was added to it?",
     ),
-    # Tests: that a test tells right from wrong only with data in which they differ.
     3: Exercise(
+        "that a test tells right from wrong only with data in which they differ.",
         verdicts,
         right=padding_moves_nothing,
         wrong=[
@@ -202,8 +202,8 @@ EXERCISES = {
         ],
         explain=missed,
     ),
-    # Tests: that an array which is read twice gets the sum of two gradients.
     4: Exercise(
+        "that an array which is read twice gets the sum of two gradients.",
         passes,
         right=Skip,
         wrong=[

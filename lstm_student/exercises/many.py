@@ -106,8 +106,8 @@ def lightest(lengths, n):
 
 
 EXERCISES = {
-    # Tests: that what sharing costs does not depend on the model, and what a batch must be
     1: Exercise(
+        "that what sharing costs does not depend on the model, and what a batch must be",
         lambda smallest: [float(smallest(*cluster)) for cluster in CLUSTERS],
         right=smallest,
         wrong=[
@@ -130,8 +130,8 @@ EXERCISES = {
         ],
         explain=enough,
     ),
-    # Tests: that a ring reduces and then hands on, in parts, and what each rank sends
     2: Exercise(
+        "that a ring reduces and then hands on, in parts, and what each rank sends",
         sums_and_sent,
         right=around,
         wrong=[
@@ -158,8 +158,8 @@ EXERCISES = {
             else f"two ranks: a rank sent {found[1]:.0f} entries in place of 12"
         ),
     ),
-    # Tests: that equal numbers of sequences are not equal work, and how to deal both
     3: Exercise(
+        "that equal numbers of sequences are not equal work, and how to deal both",
         fairness,
         right=back_and_forth,
         wrong=[

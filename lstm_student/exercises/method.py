@@ -145,8 +145,8 @@ class ScaledForward(Regressor):
 
 
 EXERCISES = {
-    # Tests: that the losses of zeros and of the best constant are known before any training
     1: Exercise(
+        "that the losses of zeros and of the best constant are known before any training",
         four,
         right=COSTS,
         wrong=[
@@ -160,8 +160,8 @@ EXERCISES = {
         explain=off,
         rtol=0.005,
     ),
-    # Tests: that padding is looked for in all that a pass returns, not in the loss alone
     2: Exercise(
+        "that padding is looked for in all that a pass returns, not in the loss alone",
         padding,
         right=padding_is_ignored,
         wrong=[
@@ -175,8 +175,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"passed should be the right model alone: {found}",
     ),
-    # Tests: that the checks ask whether a model is right, not whether it suits the task
     3: Exercise(
+        "that the checks ask whether a model is right, not whether it suits the task",
         unseen,
         right=Regressor(RNN(2, 8, rng=0, dtype=np.float64, device="cpu"), 1, rng=1),
         wrong=[

@@ -72,8 +72,8 @@ def run(losses):
 
 
 EXERCISES = {
-    # Tests: that a sum of gradients bears a higher rate, and the look ahead a lower one.
     1: Exercise(
+        "that a sum of gradients bears a higher rate, and the look ahead a lower one.",
         limits,
         right=(0.09, 3.6 / 2.6 / 40),
         wrong=[
@@ -86,8 +86,8 @@ EXERCISES = {
         explain=run_both,
         rtol=1e-3,
     ),
-    # Tests: that AdamW's decay is a factor with the rate in it, and factors multiply.
     2: Exercise(
+        "that AdamW's decay is a factor with the rate in it, and factors multiply.",
         float,
         right=(1 - 3e-3 * 0.01) ** 10_000,
         wrong=[
@@ -102,8 +102,8 @@ EXERCISES = {
         ),
         rtol=1e-3,
     ),
-    # Tests: that a schedule is a function of a step's number, and can be made of another one.
     3: Exercise(
+        "that a schedule is a function of a step's number, and can be made of another one.",
         rates,
         right=lambda rate, period: lambda k: half_a_wave(k % period / period, rate),
         wrong=[
@@ -123,8 +123,8 @@ EXERCISES = {
         ],
         explain=first_wrong,
     ),
-    # Tests: that momentum needs a limit on its gradients and a rate that falls.
     4: Exercise(
+        "that momentum needs a limit on its gradients and a rate that falls.",
         run,
         right=[0.1] * 19 + [1e-4],
         wrong=[

@@ -60,8 +60,8 @@ def removed(step):
 
 
 EXERCISES = {
-    # Tests: that kinds of equal size are unequal in parameters, which grow with the square of H
     1: Exercise(
+        "that kinds of equal size are unequal in parameters, which grow with the square of H",
         int,
         right=19,
         wrong=[
@@ -73,8 +73,8 @@ EXERCISES = {
             f"{H} units have {3 * H * (H + 3) + 2 * H} numbers that do something, V has 1264"
         ),
     ),
-    # Tests: that one coupled gate acts on both terms of the cell
     2: Exercise(
+        "that one coupled gate acts on both terms of the cell",
         factor,
         right=differences,
         wrong=[
@@ -97,8 +97,8 @@ EXERCISES = {
         ],
         explain=lambda found: "differs from central differences of c by the gate's sum",
     ),
-    # Tests: that many comparisons at one level find something by chance, and what level allows it
     3: Exercise(
+        "that many comparisons at one level find something by chance, and what level allows it",
         rounded,
         right=(1 - 0.99**24, 1 - 0.95 ** (1 / 24)),
         wrong=[
@@ -115,8 +115,8 @@ EXERCISES = {
             else "a level is a probability, above 0 and below 1"
         ),
     ),
-    # Tests: what each removed part changes in a step, when two are removed together
     4: Exercise(
+        "what each removed part changes in a step, when two are removed together",
         removed,
         right=stepped,
         wrong=[

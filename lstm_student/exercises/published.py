@@ -64,8 +64,8 @@ def judged(counts):
 
 
 EXERCISES = {
-    # Tests: that a block has two cells that share two gates, and every unit reads a bias
     1: Exercise(
+        "that a block has two cells that share two gates, and every unit reads a bias",
         int,
         right=280,
         wrong=[
@@ -78,8 +78,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"{n}: count the cells and gates first, then the outputs",
     ),
-    # Tests: that a row of right answers bounds how often a network is wrong
     2: Exercise(
+        "that a row of right answers bounds how often a network is wrong",
         int,
         right=4603,
         wrong=[
@@ -94,8 +94,8 @@ EXERCISES = {
             + "; fewer are enough" * (n > 4603)
         ),
     ),
-    # Tests: that a task is a draw, here with a target that depends on the order of two marks
     3: Exercise(
+        "that a task is a draw, here with a target that depends on the order of two marks",
         drawn,
         right=target(lambda numbers, marked: np.subtract(*halves(marked))),
         wrong=[
@@ -119,8 +119,8 @@ EXERCISES = {
             else "the target is none of two marked numbers that is known here"
         ),
     ),
-    # Tests: what makes a network learn from fewer sequences, judged by a median of seeds
     4: Exercise(
+        "what makes a network learn from fewer sequences, judged by a median of seeds",
         judged,
         right=[3000, 4000, 5000],
         wrong=[

@@ -167,8 +167,8 @@ def drop_and_retry(layer, x, names, store):
 
 
 EXERCISES = {
-    # Tests: that a square overflows after half as many steps, and where the dtypes end.
     1: Exercise(
+        "that a square overflows after half as many steps, and where the dtypes end.",
         steps,
         right=(64, 128, 512),
         wrong=[
@@ -180,8 +180,8 @@ EXERCISES = {
         ],
         explain=powers,
     ),
-    # Tests: that a damaged file is told from a missing one, and nothing is thrown away.
     2: Exercise(
+        "that a damaged file is told from a missing one, and nothing is thrown away.",
         resuming,
         right=latest(),
         wrong=[
@@ -201,8 +201,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not yet, the epochs resumed from: {found}",
     ),
-    # Tests: that a state belongs to a sequence and not to its place in the batch.
     3: Exercise(
+        "that a state belongs to a sequence and not to its place in the batch.",
         carried,
         right=carrying(lambda name, place: name),
         wrong=[

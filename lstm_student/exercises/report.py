@@ -56,8 +56,8 @@ def reason(ratio, ceiling, goal):
 
 
 EXERCISES = {
-    # Tests: that only a geometric mean of ratios does not depend on which program is above
     1: Exercise(
+        "that only a geometric mean of ratios does not depend on which program is above",
         means,
         right=statistics.geometric_mean,
         wrong=[
@@ -72,8 +72,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"for 0.5, 1 and 4 it gives {found[0]:.3g}: exchange the programs",
     ),
-    # Tests: that growth is a factor between medians, named by where it starts
     2: Exercise(
+        "that growth is a factor between medians, named by where it starts",
         lambda steepest: [
             float(steepest({n: list(r) for n, r in rounds.items()})) for rounds in ROUNDS
         ],
@@ -92,8 +92,8 @@ EXERCISES = {
         ],
         explain=told,
     ),
-    # Tests: that a part's share bounds what can be gained by making it faster
     3: Exercise(
+        "that a part's share bounds what can be gained by making it faster",
         gains,
         right=lambda parts, part: 1 / (1 - parts[part]),
         wrong=[
@@ -106,8 +106,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not {found['point-wise']:.3f} for a share of 0.3: what is left?",
     ),
-    # Tests: that a ceiling below the goal bars it, whatever is done about the rest
     4: Exercise(
+        "that a ceiling below the goal bars it, whatever is done about the rest",
         lambda reason: [reason(*case) for case in CASES],
         right=reason,
         wrong=[

@@ -88,8 +88,8 @@ def fate(answer):
 
 
 EXERCISES = {
-    # Tests: the variance of an even distribution, and that PyTorch's own start is smaller
     1: Exercise(
+        "the variance of an even distribution, and that PyTorch's own start is smaller",
         uniform,
         right=(lambda n: np.sqrt(3 / n), 1 / 3),
         wrong=[
@@ -113,8 +113,8 @@ EXERCISES = {
             else "a(n) is right, the share is not: what is the variance for a = 1/sqrt(H)?"
         ),
     ),
-    # Tests: that a sum's size depends on the terms that are not zero
     2: Exercise(
+        "that a sum's size depends on the terms that are not zero",
         logarithms,
         right=(1, 1000**-0.5),
         wrong=[
@@ -135,14 +135,15 @@ EXERCISES = {
         ),
         rtol=0.1,
     ),
-    # Tests: that a gate is taken to a power when steps are made shorter
     3: Exercise(
+        "that a gate is taken to a power when steps are made shorter",
         kept_per_hour,
         right=lambda b, k: logit(logistic(b) ** (1 / k)),
         wrong=[
             (
                 lambda b, k: b + np.log(k),
-                "right in the limit of a large bias; how much does it keep per hour at a bias of 0?",
+                "right in the limit of a large bias; "
+                "how much does it keep per hour at a bias of 0?",
             ),
             (lambda b, k: k * b, "a bias of 0 stays 0 this way: what is left after k halvings?"),
             (
@@ -160,8 +161,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"per hour {found[1]:.2g} times as much is kept for b = 0, k = 4",
     ),
-    # Tests: through which weights, and when, units that start alike are parted
     4: Exercise(
+        "through which weights, and when, units that start alike are parted",
         steps_of,
         right={"W": 1, "U": 2, "b": 1},
         wrong=[
@@ -174,8 +175,8 @@ EXERCISES = {
             ({"W": 2, "U": 2, "b": 2}, "two of the three act before there is a hidden state"),
         ],
     ),
-    # Tests: that gates which forget slowly must write slowly, for a gradient that stays
     5: Exercise(
+        "that gates which forget slowly must write slowly, for a gradient that stays",
         fate,
         right=(lecun_normal, lambda rng: chrono_bias(UNITS, 1000, rng)),
         wrong=[

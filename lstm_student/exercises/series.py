@@ -57,8 +57,8 @@ def compared(losses):
 
 
 EXERCISES = {
-    # Tests: that the squares of a forecast's weights say how much noise it lets through
     1: Exercise(
+        "that the squares of a forecast's weights say how much noise it lets through",
         share_and_limit,
         right=(1.5, 2.0),
         wrong=[
@@ -74,8 +74,8 @@ EXERCISES = {
             else "the share is not right: square each weight"
         ),
     ),
-    # Tests: that the number of seeds bounds what a sign test can say
     2: Exercise(
+        "that the number of seeds bounds what a sign test can say",
         seeds_and_may,
         right=(8, False),
         wrong=[
@@ -87,8 +87,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"{found[0]} of {found[0]} have p = {2 * 0.5 ** found[0]:.2g}",
     ),
-    # Tests: that with fewer targets each fitted weight costs more, so the best order falls
     3: Exercise(
+        "that with fewer targets each fitted weight costs more, so the best order falls",
         excess,
         right=12,
         wrong=[
@@ -96,8 +96,8 @@ EXERCISES = {
             (60, "too many values: each weight that is fitted to 500 targets has its price"),
         ],
     ),
-    # Tests: that part of what an LSTM loses to a line is the cut of its gradient
     4: Exercise(
+        "that part of what an LSTM loses to a line is the cut of its gradient",
         compared,
         right={10: [1.4, 1.4], 50: [1.2, 1.2]},
         wrong=[

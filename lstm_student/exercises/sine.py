@@ -86,8 +86,8 @@ def run(losses):
 
 
 EXERCISES = {
-    # Tests: that a cut loses what came through the state, the more the longer the memory is.
     1: Exercise(
+        "that a cut loses what came through the state, the more the longer the memory is.",
         float,
         right=1.539 / 3.439,
         wrong=[
@@ -103,8 +103,8 @@ EXERCISES = {
         ),
         rtol=1e-3,
     ),
-    # Tests: that a bound for one step of many enters a mean with the share of such steps.
     2: Exercise(
+        "that a bound for one step of many enters a mean with the share of such steps.",
         lambda bound: float(bound) / (np.sin(STEP) ** 2 / 2),
         right=np.sin(STEP) ** 2 / 20,
         wrong=[
@@ -115,8 +115,8 @@ EXERCISES = {
         explain=lambda times: f"that is {times:.3g} times the loss of having no memory at all",
         rtol=1e-3,
     ),
-    # Tests: that the state is carried, the gradient is not, and means of parts are weighed.
     3: Exercise(
+        "that the state is carried, the gradient is not, and means of parts are weighed.",
         gradients,
         right=truncated,
         wrong=[
@@ -127,8 +127,8 @@ EXERCISES = {
         ],
         explain=where_it_differs,
     ),
-    # Tests: that a rate which is high first and falls in time is worth more than epochs.
     4: Exercise(
+        "that a rate which is high first and falls in time is worth more than epochs.",
         run,
         right=[1e-2] * 29 + [1e-6],
         wrong=[

@@ -153,8 +153,8 @@ def seen(found):
 
 
 EXERCISES = {
-    # Tests: where a reverse run begins and ends, and that padding is no input of zero
     1: Exercise(
+        "where a reverse run begins and ends, and that padding is no input of zero",
         three_pairs,
         right=([4, 4], [5, 2], [4, 5]),
         wrong=[
@@ -172,8 +172,8 @@ EXERCISES = {
             else "the forward outputs are right; read the sequence from its own end for the rest"
         ),
     ),
-    # Tests: which of the gates that hold a cell its gradient depends on
     2: Exercise(
+        "which of the gates that hold a cell its gradient depends on",
         letters,
         right="if",
         wrong=[
@@ -186,8 +186,8 @@ EXERCISES = {
         ],
         explain=lambda gates: f"with {gates or 'none'} alone held, some dz past the end is not 0",
     ),
-    # Tests: that sequences of a batch are independent, so that ended ones can be left out
     3: Exercise(
+        "that sequences of a batch are independent, so that ended ones can be left out",
         packed,
         right=stretches,
         wrong=[
@@ -203,8 +203,8 @@ EXERCISES = {
         ],
         explain=described,
     ),
-    # Tests: what a reverse direction of limited sight may use, and what it costs
     4: Exercise(
+        "what a reverse direction of limited sight may use, and what it costs",
         sight,
         right=looking,
         wrong=[

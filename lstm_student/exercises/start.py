@@ -76,8 +76,8 @@ def noisy_kind(answer):
 
 
 EXERCISES = {
-    # Tests: that the loss of predicting the last value grows with the square of the step
     1: Exercise(
+        "that the loss of predicting the last value grows with the square of the step",
         lambda answer: float(answer) / NOTHING,
         right=4 * NOTHING,
         wrong=[
@@ -91,8 +91,8 @@ EXERCISES = {
         ),
         rtol=0.02,
     ),
-    # Tests: that an unknown level drops out of differences and costs one more past value
     2: Exercise(
+        "that an unknown level drops out of differences and costs one more past value",
         three,
         right=(1 + K, -(1 + K), 1),
         wrong=[
@@ -103,8 +103,8 @@ EXERCISES = {
         ],
         explain=error_around_one,
     ),
-    # Tests: that a mean's gradient is divided by the number of all entries
     3: Exercise(
+        "that a mean's gradient is divided by the number of all entries",
         gradient_of,
         right=entry_by_entry,
         wrong=[
@@ -126,8 +126,8 @@ EXERCISES = {
             ),
         ],
     ),
-    # Tests: that a longer memory pays where there is noise, and an exact formula does not
     4: Exercise(
+        "that a longer memory pays where there is noise, and an exact formula does not",
         noisy_kind,
         right=fitted(50),
         wrong=[

@@ -83,8 +83,8 @@ def misjudged(found):
 
 
 EXERCISES = {
-    # Tests: that the half-life of a varying gate follows from its product, not from its mean
     1: Exercise(
+        "that the half-life of a varying gate follows from its product, not from its mean",
         pair,
         right=(1 / 64, 1.0),
         wrong=[
@@ -96,8 +96,8 @@ EXERCISES = {
         ],
         explain=not_kept,
     ),
-    # Tests: that memory length counts distances from 0 and draws lines between whole steps
     2: Exercise(
+        "that memory length counts distances from 0 and draws lines between whole steps",
         float,
         right=7.5,
         wrong=[
@@ -108,8 +108,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"not {n:g}: all of the influence lies at distance 7",
     ),
-    # Tests: that a correlation takes mean and scale out, and what its sign is worth
     3: Exercise(
+        "that a correlation takes mean and scale out, and what its sign is worth",
         pairs_of,
         right=lambda h: upper(abs(correlations(h)) > 0.999),
         wrong=[
@@ -141,8 +141,8 @@ EXERCISES = {
         ],
         explain=unlike,
     ),
-    # Tests: that a share of influence warns of cramming where the input that matters is known
     4: Exercise(
+        "that a share of influence warns of cramming where the input that matters is known",
         warned,
         right=lambda G: G[-1, 0] < 0.5 * G[-1].sum(),
         wrong=[

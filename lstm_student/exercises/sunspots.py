@@ -59,8 +59,8 @@ def five(errors):
 
 
 EXERCISES = {
-    # Tests: that a forecast two years ahead may use the forecast of the next, not its value.
     1: Exercise(
+        "that a forecast two years ahead may use the forecast of the next, not its value.",
         float,
         right=19.8,
         wrong=[
@@ -72,8 +72,8 @@ EXERCISES = {
         explain=lambda number: f"{number:.1f} is off by {abs(number - 19.8):.1f}",
         rtol=0.01,
     ),
-    # Tests: that a test is honest only if the fit ends where the test years begin.
     2: Exercise(
+        "that a test is honest only if the fit ends where the test years begin.",
         at_three_cuts,
         right=relative,
         wrong=[
@@ -94,8 +94,8 @@ EXERCISES = {
         ],
         explain=lambda found: f"not the relative errors after {CUTS}: {np.round(found, 3)}",
     ),
-    # Tests: that a mean of forecasts helps only where their errors differ in sign.
     3: Exercise(
+        "that a mean of forecasts helps only where their errors differ in sign.",
         word,
         right="between",
         wrong=[
@@ -103,8 +103,8 @@ EXERCISES = {
             ("worse", "a mean of two never has a larger RMSE than the worse of the two"),
         ],
     ),
-    # Tests: that a bound can be moved by asking for something else, and what that then shows.
     4: Exercise(
+        "that a bound can be moved by asking for something else, and what that then shows.",
         five,
         right=[15.0, 15.4, 15.5, 16.0, 17.4],
         wrong=[

@@ -91,8 +91,8 @@ def against_order_5(answer):
 
 
 EXERCISES = {
-    # Tests: that the score of the best constant guess is the variance of the target
     1: Exercise(
+        "that the score of the best constant guess is the variance of the target",
         float,
         right=1 / 36,
         wrong=[
@@ -105,8 +105,8 @@ EXERCISES = {
         explain=lambda score: f"{score:.4f} is not it: what is the variance of the sum of three?",
         rtol=5e-4,
     ),
-    # Tests: that the score of a guess is a function of the delay, in the unit of the loss
     2: Exercise(
+        "that the score of a guess is a function of the delay, in the unit of the loss",
         whole,
         right=396,
         wrong=[
@@ -122,8 +122,8 @@ EXERCISES = {
             else "at a smaller T, too, the guess is that good"
         ),
     ),
-    # Tests: that a task is an input with a target, and a reversal one of time alone
     3: Exercise(
+        "that a task is an input with a target, and a reversal one of time alone",
         drawn,
         right=last_ten(lambda x: x[9::-1]),
         wrong=[
@@ -147,8 +147,8 @@ EXERCISES = {
         ],
         explain=unlike,
     ),
-    # Tests: that a table is chosen without the text that it is judged by
     4: Exercise(
+        "that a table is chosen without the text that it is judged by",
         against_order_5,
         right=2.03,
         wrong=[

@@ -78,8 +78,8 @@ def first_steps(found):
 
 
 EXERCISES = {
-    # Tests: that the largest curvature limits the rate, and the smallest sets the time.
     1: Exercise(
+        "that the largest curvature limits the rate, and the smallest sets the time.",
         limit_and_wait,
         right=(0.25, 920),
         wrong=[
@@ -90,8 +90,8 @@ EXERCISES = {
         ],
         explain=run_bowl,
     ),
-    # Tests: that an optimizer is its update and its state, and momentum a sum that lives on.
     2: Exercise(
+        "that an optimizer is its update and its state, and momentum a sum that lives on.",
         path,
         right=Momentum,
         wrong=[
@@ -106,8 +106,8 @@ EXERCISES = {
         ],
         explain=first_steps,
     ),
-    # Tests: that a decay compounds, and that the first epoch has the whole rate.
     3: Exercise(
+        "that a decay compounds, and that the first epoch has the whole rate.",
         float,
         right=0.01 ** (1 / 99),
         wrong=[
@@ -121,8 +121,8 @@ EXERCISES = {
         explain=lambda decay: f"a decay of {decay:.4g} leaves {decay**99:.3g} in epoch 99",
         rtol=1e-4,
     ),
-    # Tests: that Adam's mean of squares remembers a spike for the time that beta2 sets.
     4: Exercise(
+        "that Adam's mean of squares remembers a spike for the time that beta2 sets.",
         lambda steps: 0.999 ** float(steps),
         right=np.log(0.5) / np.log(0.999),
         wrong=[

@@ -48,8 +48,8 @@ def tuned(answer):
 
 
 EXERCISES = {
-    # Tests: that a unanimous result is worth what its number of seeds makes of it, on both sides
     1: Exercise(
+        "that a unanimous result is worth what its number of seeds makes of it, on both sides",
         whole,
         right=8,
         wrong=[
@@ -60,8 +60,8 @@ EXERCISES = {
         ],
         explain=too_many_or_few,
     ),
-    # Tests: that a threshold is a quantile of the norms, and which one
     2: Exercise(
+        "that a threshold is a quantile of the norms, and which one",
         clipped,
         right=lambda norms, share: np.quantile(norms, 1 - share),
         wrong=[
@@ -88,8 +88,8 @@ EXERCISES = {
         ),
         rtol=0.002,
     ),
-    # Tests: that a pass of a large batch is cheaper by its fewer calls, and by no more
     3: Exercise(
+        "that a pass of a large batch is cheaper by its fewer calls, and by no more",
         float,
         right=32,
         wrong=[
@@ -101,8 +101,8 @@ EXERCISES = {
         explain=longer,
         rtol=0.01,
     ),
-    # Tests: that a budget is shared between the search for a rate and the training at it
     4: Exercise(
+        "that a budget is shared between the search for a rate and the training at it",
         tuned,
         right=(0.07, 40),
         wrong=[

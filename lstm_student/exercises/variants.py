@@ -63,8 +63,8 @@ def step_with(squash=np.tanh, order=(0, 1, 2), keep=True):
 
 LAST = (0.5, 0.5, 1.0)
 EXERCISES = {
-    # Tests: that a cell's parameters follow from its blocks, and that U grows with the square.
     1: Exercise(
+        "that a cell's parameters follow from its blocks, and that U grows with the square.",
         float,
         right=38,
         wrong=[
@@ -75,8 +75,8 @@ EXERCISES = {
         ],
         explain=lambda n: f"{n:g} units make {3 * n * (n + 9):g} parameters, the LSTM has 5248",
     ),
-    # Tests: that the loop asks for a point-wise step, and what that step has to fill.
     2: Exercise(
+        "that the loop asks for a point-wise step, and what that step has to fill.",
         no_output_gate,
         right=(step_with(), LAST),
         wrong=[
@@ -99,8 +99,8 @@ EXERCISES = {
         ],
         explain=first_wrong,
     ),
-    # Tests: that an outcome can say something only if chance would seldom bring it about.
     3: Exercise(
+        "that an outcome can say something only if chance would seldom bring it about.",
         float,
         right=4,
         wrong=[
@@ -113,8 +113,8 @@ EXERCISES = {
             f"fewer than {n:g} are enough" if n > 4 else f"{n:g} are not enough: count the orders"
         ),
     ),
-    # Tests: that staying by chance adds to what the forget gate keeps.
     4: Exercise(
+        "that staying by chance adds to what the forget gate keeps.",
         float,
         right=2 * 0.5**0.1 - 1,
         wrong=[

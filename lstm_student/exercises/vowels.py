@@ -126,8 +126,8 @@ def max_pool(y, lengths):
 THIRD = 1 / 3
 MEAN, FIRST = [[1, THIRD], [0, THIRD], [0, THIRD]], [[1, 1], [0, 0], [0, 0]]
 EXERCISES = {
-    # Tests: that weights are zero past an end, and that a reverse direction ends at step 1.
     1: Exercise(
+        "that weights are zero past an end, and that a reverse direction ends at step 1.",
         pooling,
         right={"mean": MEAN, "last": FIRST},
         wrong=[
@@ -150,8 +150,8 @@ EXERCISES = {
         ],
         explain=about_weights,
     ),
-    # Tests: that zero is not neutral for every way to pool.
     2: Exercise(
+        "that zero is not neutral for every way to pool.",
         largest,
         right=max_pool,
         wrong=[
@@ -171,8 +171,8 @@ EXERCISES = {
         ],
         explain=about_largest,
     ),
-    # Tests: that lengths say what is heard, and that a short utterance stays as short as it is.
     3: Exercise(
+        "that lengths say what is heard, and that a short utterance stays as short as it is.",
         after,
         right=alone,
         wrong=[
@@ -193,8 +193,8 @@ EXERCISES = {
         ],
         explain=lambda found: "not what the first steps of each utterance, cut by hand, give",
     ),
-    # Tests: that padding can be saved, and that the order of training is to stay random.
     4: Exercise(
+        "that padding can be saved, and that the order of training is to stay random.",
         grouped,
         right=lambda lengths, size, rng: shuffled(by_length(lengths, rng), rng, size),
         wrong=[

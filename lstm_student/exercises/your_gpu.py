@@ -36,8 +36,8 @@ def answers(function, cases):
 
 
 EXERCISES = {
-    # Tests: that a graph saves requests and pays with a slower product
     1: Exercise(
+        "that a graph saves requests and pays with a slower product",
         lambda pays: answers(pays, LOOPS),
         right=pays,
         wrong=[
@@ -71,8 +71,8 @@ EXERCISES = {
             f" of {len(LOOPS)} loops are right: compare both times for one of your own"
         ),
     ),
-    # Tests: that what depends on the length is a slope, told from what does not
     2: Exercise(
+        "that what depends on the length is a slope, told from what does not",
         line,
         right=straight,
         wrong=[
@@ -94,8 +94,8 @@ EXERCISES = {
             f"a step takes 10 us and the rest 300, not {found[0]:.3g} and {found[1]:.3g}"
         ),
     ),
-    # Tests: that rounding falls with the dtype and a mistake does not
     3: Exercise(
+        "that rounding falls with the dtype and a mistake does not",
         lambda rounding: answers(rounding, DELTAS),
         right=lambda delta32, delta64: delta64 < 1e-5 * delta32,
         wrong=[
