@@ -140,7 +140,17 @@ def unfinished(cells: list[Cell]) -> list[str]:
     ]
 
 
-CHECKS = [counts, errors, lengths, prose, alternatives, foreign, measured, unfinished]
+def ended(cells: list[Cell]) -> list[str]:
+    """Name the last cell if it does not hold the end that every chapter has."""
+    text = source(cells[-1])
+    return [
+        f"cell {len(cells)}: expected {what} at the end of the chapter"
+        for what, pattern in (("`## Summary`", r"^## Summary$"), ("`Sources: `", r"^\W*Sources?:"))
+        if not re.search(pattern, text, re.M)
+    ]
+
+
+CHECKS = [counts, errors, lengths, prose, alternatives, foreign, measured, unfinished, ended]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -185,7 +195,9 @@ def cells_of_a_sound_notebook() -> list[Cell]:
     cells[4]["metadata"]["recorded"] = run.digest(cells[4])
     for count, cell in enumerate(cells, 1):
         cell["execution_count"] = count
-    return [cell for pair in zip(cells, [copy.deepcopy(words) for _ in cells]) for cell in pair]
+    sound = [cell for pair in zip(cells, [copy.deepcopy(words) for _ in cells]) for cell in pair]
+    sound[-1]["source"] = ["## Summary\n", "\n", "Sources: one."]
+    return sound
 
 
 FAULTS = {
@@ -209,6 +221,8 @@ FAULTS = {
     ),
     "a registry": (foreign, 2, {"source": ["https://pypi.org/"]}),
     "another source": (measured, 9, {"source": ["time() + 1"]}),
+    "no summary": (ended, 10, {"source": ["Sources: one."]}),
+    "no sources": (ended, 10, {"source": ["## Summary\n"]}),
     "a place left": (unfinished, 2, {"source": ["TODO: say why.\n", "words"]}),
     "a picture left": (
         unfinished,
