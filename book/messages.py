@@ -2,7 +2,7 @@
 
 Each page has a file of messages, `book/locale/zh_CN/LC_MESSAGES/book/gates/cell.po`, each with
 the English text of a paragraph, a heading, a cell of a table or an alternative text, and the
-Chinese. What stands on every page has `site.po`. Beside its messages a file holds a digest of
+Chinese. What stands on every page, or comes from the exercises' checks, has `site.po`. Beside its messages a file holds a digest of
 the English source, so that a later change of the source is seen without building the site.
 """
 
@@ -24,6 +24,8 @@ from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from lstm_student import exercise
+
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGE = "zh_CN"
 FOLDER = f"book/locale/{LANGUAGE}/LC_MESSAGES"
@@ -37,6 +39,9 @@ WORDS = (
     "Adds nothing to the package; shows {others} pieces of its measurements",
     "Adds {words} ({own} piece)", "Adds {words} ({own} pieces)",
     "LSTM from scratch, beside the drawing of one step of an LSTM",
+    "chapter", "read", "then", "work", "together", "{minutes} minutes in all",
+    "exercise {names}", "exercises {names}", "write {module}", "run its cells",
+    "exercise", "what it tests", "mistakes", "code", "word", "number", "several values",
 )  # fmt: skip
 
 # Names of buttons, links and parts of a page that the theme and Sphinx have no Chinese for.
@@ -139,11 +144,12 @@ def digest(page: str, root: Path = ROOT) -> str:
 
 
 def site_messages(root: Path = ROOT) -> list[str]:
-    """Return what stands on every page: from the settings, our extensions and the theme."""
+    """Return what no page's text holds: of the settings, our extensions, the theme, the exercises."""
     config = yaml.safe_load((root / "_config.yml").read_text())
     options = config["sphinx"]["config"]["html_theme_options"]
     theme = [options[name] for name in THEME]
-    return list(dict.fromkeys([config["title"], *theme, *WORDS, *LABELS]))
+    tests = [one.tests for name in exercise.chapters() for one in exercise.exercises(name).values()]
+    return list(dict.fromkeys([config["title"], *theme, *WORDS, *LABELS, *tests]))
 
 
 # --- words in HTML ---------------------------------------------------------------------------

@@ -20,9 +20,11 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from translation import words
 
 from lstm_student.exercise import Exercise, chapters, exercises
 from lstm_student.modules import MODULES
+from messages import SITE
 from weave import notebooks
 
 PACE = 200  # words a minute
@@ -119,6 +121,10 @@ class Teaching(SphinxDirective):
             for path in notebooks(root)
         }
 
+    def say(self, text: str, page: str = SITE) -> str:
+        """Return a text in the language of the site."""
+        return words(self.env.app, text, page)
+
     def link(self, page: str) -> nodes.Node:
         """Return a link to a page by its title."""
         return pending_xref(
@@ -142,14 +148,16 @@ class CoursePlan(Teaching):
         for page, asked, module, work in stages:
             read = minutes(texts[page])
             reading, working = reading + read, working + work
-            kind = "exercises" if len(asked) > 1 else "exercise"
-            todo = [f"{kind} {', '.join(asked)}"] if asked else []
-            todo += [f"write {module}"] if module else []
-            cells = str(read), "; ".join(todo) or "run its cells", str(work)
+            kind = "exercises {names}" if len(asked) > 1 else "exercise {names}"
+            todo = [self.say(kind).format(names=", ".join(asked))] if asked else []
+            todo += [self.say("write {module}").format(module=module)] if module else []
+            cells = str(read), "; ".join(todo) or self.say("run its cells"), str(work)
             rows.append(row([self.link(page)], *[[nodes.Text(cell)] for cell in cells]))
-        sums = "together", str(reading), f"{reading + working} minutes in all", str(working)
+        whole = self.say("{minutes} minutes in all").format(minutes=reading + working)
+        sums = self.say("together"), str(reading), whole, str(working)
         rows.append(row(*[[nodes.strong("", cell)] for cell in sums]))
-        return [table(["chapter", "read", "then", "work"], [30, 10, 48, 12], rows)]
+        heads = map(self.say, ("chapter", "read", "then", "work"))
+        return [table([*heads], [30, 10, 48, 12], rows)]
 
 
 class ExerciseTable(Teaching):
@@ -168,10 +176,12 @@ class ExerciseTable(Teaching):
                 page = found[name][0]
                 rows.append(row([nodes.strong("", "", self.link(page))], span=2))
             exercise = checks[name]
-            title = f"{found[name][1]} ({name}, {form(exercise.right)})"
-            texts = title, exercise.tests, str(len(exercise.wrong))
+            title = self.say(found[name][1], f"book/{page}")
+            title = f"{title} ({name}, {self.say(form(exercise.right))})"
+            texts = title, self.say(exercise.tests), str(len(exercise.wrong))
             rows.append(row(*[self.parse_inline(text)[0] for text in texts]))
-        return [table(["exercise", "what it tests", "mistakes"], [34, 54, 12], rows)]
+        heads = map(self.say, ("exercise", "what it tests", "mistakes"))
+        return [table([*heads], [34, 54, 12], rows)]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -89,7 +89,6 @@ class Parts(SphinxTransform):
                 drawing.source, drawing.line = raw.source or self.document["source"], raw.line or 0
                 raw.replace_self(drawing)
 
-
     def say(self, node: nodes.Element) -> None:
         """Make a message of a node whose text its extension gave no source."""
         node.source, node.line = self.document["source"], node.line or 0

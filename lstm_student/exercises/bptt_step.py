@@ -125,7 +125,7 @@ def by_differences(loss, array):
 
 EXERCISES = {
     1: Exercise(
-        "that a product hands on the gradient times the other factor, and a gate its slope.",
+        "that a product hands on the gradient times the other factor, and a gate its slope",
         pair,
         right=(1.5, 0.15),
         wrong=[
@@ -138,7 +138,7 @@ EXERCISES = {
         explain=about_pair,
     ),
     2: Exercise(
-        "that the first wrong line in the order of the backward pass holds the mistake.",
+        "that the first wrong line in the order of the backward pass holds the mistake",
         names,
         right=["i", "g"],
         wrong=[
@@ -150,7 +150,7 @@ EXERCISES = {
         explain=lambda found: "not the first two that are wrong, from the output backward",
     ),
     3: Exercise(
-        "that a gate that is read twice in one line gets two terms.",
+        "that a gate that is read twice in one line gets two terms",
         three,
         right=measured,
         wrong=[
@@ -187,7 +187,7 @@ EXERCISES = {
         rtol=1e-7,
     ),
     4: Exercise(
-        "that the rounding of a difference quotient comes from its subtraction.",
+        "that the rounding of a difference quotient comes from its subtraction",
         digits,
         right=by_complex_steps(),
         wrong=[

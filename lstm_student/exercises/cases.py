@@ -86,7 +86,7 @@ def alike(x):
 
 EXERCISES = {
     1: Exercise(
-        "that the levels of a loss follow from the variance and from one correlation.",
+        "that the levels of a loss follow from the variance and from one correlation",
         levels,
         right=(4.0, 3.2, 2.56),
         wrong=[
@@ -99,7 +99,7 @@ EXERCISES = {
         explain=first_wrong,
     ),
     2: Exercise(
-        "that a wrong gradient may have a part of the right direction, and is a wrong one.",
+        "that a wrong gradient may have a part of the right direction, and is a wrong one",
         cosines,
         right=of_gradients("weight_hh"),
         wrong=[
@@ -125,7 +125,7 @@ EXERCISES = {
         ),
     ),
     3: Exercise(
-        "that the data alone show which axis is time, whatever their shape and units.",
+        "that the data alone show which axis is time, whatever their shape and units",
         alarms,
         right=alike,
         wrong=[

@@ -48,7 +48,7 @@ def by_pairs(x, later):
 
 EXERCISES = {
     1: Exercise(
-        "that the roughness of a sine follows from how often a period is sampled.",
+        "that the roughness of a sine follows from how often a period is sampled",
         samples,
         right=13,
         wrong=[
@@ -59,7 +59,7 @@ EXERCISES = {
         explain=enough_or_not,
     ),
     2: Exercise(
-        "that twice the sequences show by which power of the batch a loss divides.",
+        "that twice the sequences show by which power of the batch a loss divides",
         two,
         right=(2.0, 2**0.5),
         wrong=[
@@ -75,7 +75,7 @@ EXERCISES = {
         ),
     ),
     3: Exercise(
-        "that a leak is a whole sequence that occurs in both sets, at whatever place.",
+        "that a leak is a whole sequence that occurs in both sets, at whatever place",
         share,
         right=by_pairs,
         wrong=[

@@ -58,7 +58,7 @@ def switches(gate):
 
 EXERCISES = {
     1: Exercise(
-        "that a bias alone sets a gate, and that the slope follows from the gate's value.",
+        "that a bias alone sets a gate, and that the slope follows from the gate's value",
         rounded,
         right=(np.log(99), 0.0099),
         wrong=[
@@ -74,7 +74,7 @@ EXERCISES = {
         explain=held,
     ),
     2: Exercise(
-        "that an order of blocks is undone by its inverse.",
+        "that an order of blocks is undone by its inverse",
         fitting,
         right=undone,
         wrong=[
@@ -98,7 +98,7 @@ EXERCISES = {
         ),
     ),
     3: Exercise(
-        "that weights too large make units switch, and biases make them stay.",
+        "that weights too large make units switch, and biases make them stay",
         found_share,
         right=switches,
         wrong=[

@@ -105,7 +105,7 @@ def shared_by_all(run):
 
 EXERCISES = {
     1: Exercise(
-        "that the first change of Adam depends on its decays alone.",
+        "that the first change of Adam depends on its decays alone",
         changes,
         right=(0.1 / 0.0001**0.5, 0.2 / 0.001**0.5),
         wrong=[
@@ -122,7 +122,7 @@ EXERCISES = {
         ),
     ),
     2: Exercise(
-        "that few random directions miss a wrong gradient rarely, and three hardly ever.",
+        "that few random directions miss a wrong gradient rarely, and three hardly ever",
         shares,
         right=counted(lambda error, limit: (abs(error) < limit).all(1).mean()),
         wrong=[
@@ -142,7 +142,7 @@ EXERCISES = {
         explain=lambda found: f"not yet: {found}",
     ),
     3: Exercise(
-        "that gradients which are never cleared add up, and what a copy of a run shares.",
+        "that gradients which are never cleared add up, and what a copy of a run shares",
         sums,
         right=planted(sum),
         wrong=[

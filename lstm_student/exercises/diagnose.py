@@ -124,7 +124,7 @@ def fast(run):
 
 EXERCISES = {
     1: Exercise(
-        "that quiet runs rule out a rate of false alarms, and how many it takes.",
+        "that quiet runs rule out a rate of false alarms, and how many it takes",
         runs,
         right=149,
         wrong=[
@@ -136,7 +136,7 @@ EXERCISES = {
         explain=quiet,
     ),
     2: Exercise(
-        "that a judge compares with what the model itself has, and stays silent else.",
+        "that a judge compares with what the model itself has, and stays silent else",
         judged,
         right=judge(columns),
         wrong=[
@@ -162,7 +162,7 @@ EXERCISES = {
         explain=lambda said: f"of a model with two idle units of six it says {said[1]}",
     ),
     3: Exercise(
-        "that what leaves no trace in arrays, gradients and updates is not found.",
+        "that what leaves no trace in arrays, gradients and updates is not found",
         hidden,
         right=lambda run: replace(run, y=np.roll(run.y, 1, axis=1)),
         wrong=[

@@ -108,7 +108,7 @@ def onnx(W, order):
 NOTHING = {"h": 0.0, "c": 0.0}
 EXERCISES = {
     1: Exercise(
-        "that the shapes of W, U and b follow from I and H, with four blocks and one bias.",
+        "that the shapes of W, U and b follow from I and H, with four blocks and one bias",
         float,
         right=1760,
         wrong=[
@@ -120,7 +120,7 @@ EXERCISES = {
         explain=lambda n: f"{n:g} is not the number of entries of W, U and b",
     ),
     2: Exercise(
-        "that a coupled cell shares one whole between keeping and writing.",
+        "that a coupled cell shares one whole between keeping and writing",
         coupled,
         right=coupled_with(mean),
         wrong=[
@@ -144,7 +144,7 @@ EXERCISES = {
         explain=which(NOTHING),
     ),
     3: Exercise(
-        "that blocks are runs of H rows, which a convention puts in order.",
+        "that blocks are runs of H rows, which a convention puts in order",
         reordered,
         right=lambda W: onnx(W, (0, 2, 3, 1)),
         wrong=[
@@ -165,7 +165,7 @@ EXERCISES = {
         explain=lambda found: "not the blocks i, f, g, o, one below the other",
     ),
     4: Exercise(
-        "which axis of a state is the batch, and that both parts of a state go together.",
+        "which axis of a state is the batch, and that both parts of a state go together",
         dropped,
         right=lambda state, keep: tuple(part[:, keep] for part in state),
         wrong=[
@@ -192,7 +192,7 @@ EXERCISES = {
         ),
     ),
     5: Exercise(
-        "that a peephole acts before the sigmoid, and that o sees the new cell.",
+        "that a peephole acts before the sigmoid, and that o sees the new cell",
         peephole,
         right=peephole_with(),
         wrong=[

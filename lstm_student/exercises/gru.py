@@ -112,7 +112,7 @@ def compared(bias):
 
 EXERCISES = {
     1: Exercise(
-        "that the half-life of a state follows from the bias of the update gate.",
+        "that the half-life of a state follows from the bias of the update gate",
         float,
         right=-np.log(2 ** (1 / 10) - 1),
         wrong=[
@@ -126,7 +126,7 @@ EXERCISES = {
         rtol=1e-3,
     ),
     2: Exercise(
-        "that a convention is more than an order of blocks, and holds for all arrays.",
+        "that a convention is more than an order of blocks, and holds for all arrays",
         converted,
         right=in_order([-1, -1, -1]),
         wrong=[
@@ -148,7 +148,7 @@ EXERCISES = {
         explain=which_block,
     ),
     3: Exercise(
-        "that a signal moves the update gate between holding and replacing.",
+        "that a signal moves the update gate between holding and replacing",
         story,
         right=stored(),
         wrong=[
@@ -168,7 +168,7 @@ EXERCISES = {
         ),
     ),
     4: Exercise(
-        "that the first bias of a gate decides how far back a fresh network learns.",
+        "that the first bias of a gate decides how far back a fresh network learns",
         compared,
         right=1.4,
         wrong=[

@@ -163,7 +163,7 @@ def off(found):
 
 EXERCISES = {
     1: Exercise(
-        "that the shapes of W, U and b, and so the count of parameters, are known by heart.",
+        "that the shapes of W, U and b, and so the count of parameters, are known by heart",
         numbers(3),
         right=(17408, 17538, 17664),
         wrong=[
@@ -180,7 +180,7 @@ EXERCISES = {
         ),
     ),
     2: Exercise(
-        "that two parameters which enter as a sum both get its gradient and both move.",
+        "that two parameters which enter as a sum both get its gradient and both move",
         numbers(2),
         right=(2.0, 0.5),
         wrong=[
@@ -192,7 +192,7 @@ EXERCISES = {
         explain=lambda found: "write the sum of both biases after the step: what was added to it?",
     ),
     3: Exercise(
-        "that a test tells right from wrong only with data in which they differ.",
+        "that a test tells right from wrong only with data in which they differ",
         verdicts,
         right=padding_moves_nothing,
         wrong=[
@@ -203,7 +203,7 @@ EXERCISES = {
         explain=missed,
     ),
     4: Exercise(
-        "that an array which is read twice gets the sum of two gradients.",
+        "that an array which is read twice gets the sum of two gradients",
         passes,
         right=Skip,
         wrong=[

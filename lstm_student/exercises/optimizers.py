@@ -73,7 +73,7 @@ def run(losses):
 
 EXERCISES = {
     1: Exercise(
-        "that a sum of gradients bears a higher rate, and the look ahead a lower one.",
+        "that a sum of gradients bears a higher rate, and the look ahead a lower one",
         limits,
         right=(0.09, 3.6 / 2.6 / 40),
         wrong=[
@@ -87,7 +87,7 @@ EXERCISES = {
         rtol=1e-3,
     ),
     2: Exercise(
-        "that AdamW's decay is a factor with the rate in it, and factors multiply.",
+        "that AdamW's decay is a factor with the rate in it, and factors multiply",
         float,
         right=(1 - 3e-3 * 0.01) ** 10_000,
         wrong=[
@@ -103,7 +103,7 @@ EXERCISES = {
         rtol=1e-3,
     ),
     3: Exercise(
-        "that a schedule is a function of a step's number, and can be made of another one.",
+        "that a schedule is a function of a step's number, and can be made of another one",
         rates,
         right=lambda rate, period: lambda k: half_a_wave(k % period / period, rate),
         wrong=[
@@ -124,7 +124,7 @@ EXERCISES = {
         explain=first_wrong,
     ),
     4: Exercise(
-        "that momentum needs a limit on its gradients and a rate that falls.",
+        "that momentum needs a limit on its gradients and a rate that falls",
         run,
         right=[0.1] * 19 + [1e-4],
         wrong=[

@@ -168,7 +168,7 @@ def drop_and_retry(layer, x, names, store):
 
 EXERCISES = {
     1: Exercise(
-        "that a square overflows after half as many steps, and where the dtypes end.",
+        "that a square overflows after half as many steps, and where the dtypes end",
         steps,
         right=(64, 128, 512),
         wrong=[
@@ -181,7 +181,7 @@ EXERCISES = {
         explain=powers,
     ),
     2: Exercise(
-        "that a damaged file is told from a missing one, and nothing is thrown away.",
+        "that a damaged file is told from a missing one, and nothing is thrown away",
         resuming,
         right=latest(),
         wrong=[
@@ -202,7 +202,7 @@ EXERCISES = {
         explain=lambda found: f"not yet, the epochs resumed from: {found}",
     ),
     3: Exercise(
-        "that a state belongs to a sequence and not to its place in the batch.",
+        "that a state belongs to a sequence and not to its place in the batch",
         carried,
         right=carrying(lambda name, place: name),
         wrong=[

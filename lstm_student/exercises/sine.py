@@ -87,7 +87,7 @@ def run(losses):
 
 EXERCISES = {
     1: Exercise(
-        "that a cut loses what came through the state, the more the longer the memory is.",
+        "that a cut loses what came through the state, the more the longer the memory is",
         float,
         right=1.539 / 3.439,
         wrong=[
@@ -104,7 +104,7 @@ EXERCISES = {
         rtol=1e-3,
     ),
     2: Exercise(
-        "that a bound for one step of many enters a mean with the share of such steps.",
+        "that a bound for one step of many enters a mean with the share of such steps",
         lambda bound: float(bound) / (np.sin(STEP) ** 2 / 2),
         right=np.sin(STEP) ** 2 / 20,
         wrong=[
@@ -116,7 +116,7 @@ EXERCISES = {
         rtol=1e-3,
     ),
     3: Exercise(
-        "that the state is carried, the gradient is not, and means of parts are weighed.",
+        "that the state is carried, the gradient is not, and means of parts are weighed",
         gradients,
         right=truncated,
         wrong=[
@@ -128,7 +128,7 @@ EXERCISES = {
         explain=where_it_differs,
     ),
     4: Exercise(
-        "that a rate which is high first and falls in time is worth more than epochs.",
+        "that a rate which is high first and falls in time is worth more than epochs",
         run,
         right=[1e-2] * 29 + [1e-6],
         wrong=[

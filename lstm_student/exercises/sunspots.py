@@ -60,7 +60,7 @@ def five(errors):
 
 EXERCISES = {
     1: Exercise(
-        "that a forecast two years ahead may use the forecast of the next, not its value.",
+        "that a forecast two years ahead may use the forecast of the next, not its value",
         float,
         right=19.8,
         wrong=[
@@ -73,7 +73,7 @@ EXERCISES = {
         rtol=0.01,
     ),
     2: Exercise(
-        "that a test is honest only if the fit ends where the test years begin.",
+        "that a test is honest only if the fit ends where the test years begin",
         at_three_cuts,
         right=relative,
         wrong=[
@@ -95,7 +95,7 @@ EXERCISES = {
         explain=lambda found: f"not the relative errors after {CUTS}: {np.round(found, 3)}",
     ),
     3: Exercise(
-        "that a mean of forecasts helps only where their errors differ in sign.",
+        "that a mean of forecasts helps only where their errors differ in sign",
         word,
         right="between",
         wrong=[
@@ -104,7 +104,7 @@ EXERCISES = {
         ],
     ),
     4: Exercise(
-        "that a bound can be moved by asking for something else, and what that then shows.",
+        "that a bound can be moved by asking for something else, and what that then shows",
         five,
         right=[15.0, 15.4, 15.5, 16.0, 17.4],
         wrong=[

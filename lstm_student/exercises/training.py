@@ -79,7 +79,7 @@ def first_steps(found):
 
 EXERCISES = {
     1: Exercise(
-        "that the largest curvature limits the rate, and the smallest sets the time.",
+        "that the largest curvature limits the rate, and the smallest sets the time",
         limit_and_wait,
         right=(0.25, 920),
         wrong=[
@@ -91,7 +91,7 @@ EXERCISES = {
         explain=run_bowl,
     ),
     2: Exercise(
-        "that an optimizer is its update and its state, and momentum a sum that lives on.",
+        "that an optimizer is its update and its state, and momentum a sum that lives on",
         path,
         right=Momentum,
         wrong=[
@@ -107,7 +107,7 @@ EXERCISES = {
         explain=first_steps,
     ),
     3: Exercise(
-        "that a decay compounds, and that the first epoch has the whole rate.",
+        "that a decay compounds, and that the first epoch has the whole rate",
         float,
         right=0.01 ** (1 / 99),
         wrong=[
@@ -122,7 +122,7 @@ EXERCISES = {
         rtol=1e-4,
     ),
     4: Exercise(
-        "that Adam's mean of squares remembers a spike for the time that beta2 sets.",
+        "that Adam's mean of squares remembers a spike for the time that beta2 sets",
         lambda steps: 0.999 ** float(steps),
         right=np.log(0.5) / np.log(0.999),
         wrong=[

@@ -64,7 +64,7 @@ def step_with(squash=np.tanh, order=(0, 1, 2), keep=True):
 LAST = (0.5, 0.5, 1.0)
 EXERCISES = {
     1: Exercise(
-        "that a cell's parameters follow from its blocks, and that U grows with the square.",
+        "that a cell's parameters follow from its blocks, and that U grows with the square",
         float,
         right=38,
         wrong=[
@@ -76,7 +76,7 @@ EXERCISES = {
         explain=lambda n: f"{n:g} units make {3 * n * (n + 9):g} parameters, the LSTM has 5248",
     ),
     2: Exercise(
-        "that the loop asks for a point-wise step, and what that step has to fill.",
+        "that the loop asks for a point-wise step, and what that step has to fill",
         no_output_gate,
         right=(step_with(), LAST),
         wrong=[
@@ -100,7 +100,7 @@ EXERCISES = {
         explain=first_wrong,
     ),
     3: Exercise(
-        "that an outcome can say something only if chance would seldom bring it about.",
+        "that an outcome can say something only if chance would seldom bring it about",
         float,
         right=4,
         wrong=[
@@ -114,7 +114,7 @@ EXERCISES = {
         ),
     ),
     4: Exercise(
-        "that staying by chance adds to what the forget gate keeps.",
+        "that staying by chance adds to what the forget gate keeps",
         float,
         right=2 * 0.5**0.1 - 1,
         wrong=[

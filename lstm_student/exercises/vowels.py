@@ -127,7 +127,7 @@ THIRD = 1 / 3
 MEAN, FIRST = [[1, THIRD], [0, THIRD], [0, THIRD]], [[1, 1], [0, 0], [0, 0]]
 EXERCISES = {
     1: Exercise(
-        "that weights are zero past an end, and that a reverse direction ends at step 1.",
+        "that weights are zero past an end, and that a reverse direction ends at step 1",
         pooling,
         right={"mean": MEAN, "last": FIRST},
         wrong=[
@@ -151,7 +151,7 @@ EXERCISES = {
         explain=about_weights,
     ),
     2: Exercise(
-        "that zero is not neutral for every way to pool.",
+        "that zero is not neutral for every way to pool",
         largest,
         right=max_pool,
         wrong=[
@@ -172,7 +172,7 @@ EXERCISES = {
         explain=about_largest,
     ),
     3: Exercise(
-        "that lengths say what is heard, and that a short utterance stays as short as it is.",
+        "that lengths say what is heard, and that a short utterance stays as short as it is",
         after,
         right=alone,
         wrong=[
@@ -194,7 +194,7 @@ EXERCISES = {
         explain=lambda found: "not what the first steps of each utterance, cut by hand, give",
     ),
     4: Exercise(
-        "that padding can be saved, and that the order of training is to stay random.",
+        "that padding can be saved, and that the order of training is to stay random",
         grouped,
         right=lambda lengths, size, rng: shuffled(by_length(lengths, rng), rng, size),
         wrong=[
