@@ -121,7 +121,7 @@ EXERCISES = {
         rtol=0.015,
     ),
     2: Exercise(
-        "that time asks for the largest distance that a memory has room for",
+        "that the least time needs the largest distance that a memory has room for",
         chosen,
         right=lambda T, memory: max(fits(T, memory), default=None),
         wrong=[

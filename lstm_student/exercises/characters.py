@@ -148,7 +148,7 @@ EXERCISES = {
         explain=lambda found: f"two of 0.1, 0.4, 0.3, 0.2 may come, and yours are {found[0]}",
     ),
     3: Exercise(
-        "how sure a model is, by dividing its logits before the softmax",
+        "that dividing the logits before the softmax changes how sure a model is",
         bits,
         right=naive_bits,
         wrong=[

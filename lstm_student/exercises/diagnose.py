@@ -136,7 +136,7 @@ EXERCISES = {
         explain=quiet,
     ),
     2: Exercise(
-        "that a judge compares with what the model itself has, and stays silent else",
+        "that a judge compares with what the model itself has, and says nothing otherwise",
         judged,
         right=judge(columns),
         wrong=[

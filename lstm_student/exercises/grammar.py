@@ -187,7 +187,7 @@ EXERCISES = {
         explain=missing,
     ),
     4: Exercise(
-        "that a lower loss counts on strings that were not trained on",
+        "that a lower loss counts only on strings that were not trained on",
         compared,
         right=(0.426, 0.464, 0.433, 0.452),
         wrong=[

@@ -206,7 +206,7 @@ EXERCISES = {
         explain=lambda found: "the shapes are right, the outputs are not: which block is where?",
     ),
     3: Exercise(
-        "that a training needs what its next step reads, and nothing else",
+        "that a checkpoint holds what the next step reads, and nothing else",
         left_out,
         right={"optimizer"},
         wrong=[

@@ -107,7 +107,7 @@ def lightest(lengths, n):
 
 EXERCISES = {
     1: Exercise(
-        "that what sharing costs does not depend on the model, and what a batch must be",
+        "that the share of time lost to sharing does not depend on the model",
         lambda smallest: [float(smallest(*cluster)) for cluster in CLUSTERS],
         right=smallest,
         wrong=[
@@ -159,7 +159,7 @@ EXERCISES = {
         ),
     ),
     3: Exercise(
-        "that equal numbers of sequences are not equal work, and how to deal both",
+        "that equal numbers of sequences are not equal work, and how to deal out both",
         fairness,
         right=back_and_forth,
         wrong=[

@@ -98,7 +98,7 @@ EXERCISES = {
         explain=lambda found: "differs from central differences of c by the gate's sum",
     ),
     3: Exercise(
-        "that many comparisons at one level find something by chance, and what level allows it",
+        "that many comparisons at one level find something by chance, and what level allows for it",
         rounded,
         right=(1 - 0.99**24, 1 - 0.95 ** (1 / 24)),
         wrong=[

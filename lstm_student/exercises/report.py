@@ -57,7 +57,7 @@ def reason(ratio, ceiling, goal):
 
 EXERCISES = {
     1: Exercise(
-        "that only a geometric mean of ratios does not depend on which program is above",
+        "that only a geometric mean of ratios does not depend on which program is the numerator",
         means,
         right=statistics.geometric_mean,
         wrong=[
