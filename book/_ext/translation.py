@@ -172,12 +172,14 @@ function splitQuery(query) {
     def split(self, input: str) -> list[str]:
         found = []
         for run in self.run.findall(input):
-            if run.isascii():
-                self.latin_terms.append(run)
-                found.append(run)
-            else:
-                found += [*run, *(run[k : k + 2] for k in range(len(run) - 1))]
+            pairs = [run[k : k + 2] for k in range(len(run) - 1)]
+            found += [run] if run.isascii() else [*run, *pairs]
         return found
+
+    def stem(self, word: str) -> str:
+        # What Sphinx does, without its list of all Latin words so far, which it searches each time.
+        short, stemmed = word.lower(), self.stemmer.stemWord(word.lower())
+        return short if word.isascii() and len(stemmed) < 3 <= len(word) else stemmed
 
     def word_filter(self, stemmed_word: str) -> bool:
         return len(stemmed_word) > 1 or not stemmed_word.isascii()
