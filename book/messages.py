@@ -154,7 +154,7 @@ def site_messages(root: Path = ROOT) -> list[str]:
 
 # --- words in HTML ---------------------------------------------------------------------------
 
-ELEMENT = r"<(label|output|figcaption|text|title|desc)\b[^>]*>(?P<inner>.*?)</\1>"
+ELEMENT = r"<(label|output|figcaption|text|title|desc|p)\b[^>]*>(?P<inner>.*?)</\1>"
 WORDY = re.compile(rf'{ELEMENT}|\baria-label="(?P<label>[^"]*)"', re.DOTALL)
 NUMBER = re.compile(r'<data data-name="(\w+)"[^>]*>.*?</data>', re.DOTALL)
 

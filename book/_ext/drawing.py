@@ -94,10 +94,9 @@ def arrange(svg: ElementTree.Element, lit: set[str], backward: bool) -> str:
         if lit:
             part.set("class", "lit" if name in lit else "quiet")
         if symbol := part.get("data-symbol"):
-            said = fact(symbol, backward=backward)
-            part.set("data-fact", said)
+            part.set("data-fact", "")
             title = ElementTree.Element(f"{SVG}title")
-            title.text = said
+            title.text = fact(symbol, backward=backward)
             part.insert(0, title)
     wires = next(e for e in svg.iter(f"{SVG}g") if e.get("class") == "wires")
     for wire in wires:

@@ -9,6 +9,7 @@ for (const figure of document.querySelectorAll("figure.step-drawing")) {
   const svg = figure.querySelector("svg"), line = figure.querySelector(".fact");
   const parts = [...svg.querySelectorAll("[data-fact]")], hint = line.textContent;
   const title = svg.querySelector("title");
+  const facts = new Map(parts.map((part) => [part, part.querySelector("title").textContent]));
 
   svg.setAttribute("role", "group"); // an image would hide its parts from a screen reader
   svg.setAttribute("aria-label", title.textContent);
@@ -18,13 +19,13 @@ for (const figure of document.querySelectorAll("figure.step-drawing")) {
   for (const [k, part] of parts.entries()) {
     part.querySelector("title").remove();
     part.setAttribute("role", "img");
-    part.setAttribute("aria-label", part.dataset.fact);
+    part.setAttribute("aria-label", facts.get(part));
     part.setAttribute("tabindex", k ? -1 : 0);
   }
 
   const show = (part) => {
     for (const other of parts) other.classList.toggle("shown", other === part);
-    line.textContent = part ? part.dataset.fact : hint;
+    line.textContent = part ? facts.get(part) : hint;
   };
   const partOf = (event) => parts.find((part) => part.contains(event.target));
   const focus = (part) => {
