@@ -25,16 +25,20 @@ from jupyter_book.cli.main import main
 gc.set_threshold(50_000, 20, 50)
 main()
 """
+STRICT = ("-W", "--keep-going", "-n", "--quiet")
 SHARED = ("_images", "_sources", "_downloads", "_modules", "_static")
 # Links of a page are relative; those of 404.html, which is shown at any address, are not.
 LINK = re.compile(rf'(?<=["(])((?:\.\./)*|/zh/)((?:{"|".join(SHARED)})/[^"?#)]+)')
 
 
+def command(folder: Path, *options: str) -> list[str]:
+    """Return the command that builds the book that it is run in, below ``_build`` of a folder."""
+    return [sys.executable, "-c", PROGRAM, "build", ".", "--path-output", str(folder), *options]
+
+
 def build(root: Path, config: Path, folder: Path) -> subprocess.Popen[bytes]:
     """Start a build of the site with a configuration into a folder, below its _build/html."""
-    command = [sys.executable, "-c", PROGRAM]
-    command += ["build", ".", "--config", config, "--path-output", folder]
-    return subprocess.Popen([*command, "-W", "--keep-going", "-n", "--quiet"], cwd=root)
+    return subprocess.Popen(command(folder, "--config", str(config), *STRICT), cwd=root)
 
 
 def chinese_config(root: Path) -> Path:

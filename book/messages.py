@@ -2,8 +2,9 @@
 
 Each page has a file of messages, `book/locale/zh_CN/LC_MESSAGES/book/gates/cell.po`, each with
 the English text of a paragraph, a heading, a cell of a table or an alternative text, and the
-Chinese. What stands on every page, or comes from the exercises' checks, has `site.po`. Beside its messages a file holds a digest of
-the English source, so that a later change of the source is seen without building the site.
+Chinese. What stands on every page, or comes from the exercises' checks, has `site.po`. Beside
+its messages a file holds a digest of the English source, so that a later change of the source is
+seen without building the site.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def digest(page: str, root: Path = ROOT) -> str:
 
 
 def site_messages(root: Path = ROOT) -> list[str]:
-    """Return what no page's text holds: of the settings, our extensions, the theme, the exercises."""
+    """Return what no page's text holds: of settings, our extensions, the theme, the exercises."""
     config = yaml.safe_load((root / "_config.yml").read_text())
     options = config["sphinx"]["config"]["html_theme_options"]
     theme = [options[name] for name in THEME]

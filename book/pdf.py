@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from build import STRICT, command
 from weave import ROOT
 
 NAME = "lstm-from-scratch.pdf"
@@ -40,10 +40,8 @@ def build(root: Path) -> Path:
     """Build the book as one page; return its file."""
     output = root / "_build" / "single"
     shutil.rmtree(output, ignore_errors=True)
-    program = Path(sys.executable).with_name("jupyter-book")
-    command = [str(program), "build", str(root), "-W", "--keep-going", "-n"]
-    command += ["--quiet", "--builder", "singlehtml", "--path-output", str(output)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    program = command(output, "--builder", "singlehtml", *STRICT)
+    subprocess.run(program, cwd=root, check=True, stdout=subprocess.DEVNULL)
     site = output / "_build" / "singlehtml"
     # It stands in a folder of its own, and its addresses are those of a page at the root.
     return Path(shutil.copy(site / "book" / "index.html", site / "book.html"))

@@ -17,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from build import command
 from weave import ROOT
 
 WATCHED = ("book", "lstm", "_config.yml", "_toc.yml", "README.md", "CONTRIBUTING.md")
@@ -56,12 +57,10 @@ def changed(before: Times, after: Times) -> set[Path]:
 
 def build(root: Path, sources: set[Path]) -> bool:
     """Build what depends on these sources; tell whether there is a site to look at."""
-    program = Path(sys.executable).with_name("jupyter-book")
-    command = [program, "build", ".", "-n", "--keep-going", "--quiet", "--path-output", FOLDER]
     # The contents and the settings are on every page; so may be what an extension does.
     everywhere = any(file.suffix == ".yml" or file.parent.name == "_ext" for file in sources)
-    command += ["--all"] if everywhere else []
-    made = subprocess.run(command, cwd=root, stdout=subprocess.DEVNULL)  # warnings come on stderr
+    program = command(root / FOLDER, "-n", "--keep-going", "--quiet", *["--all"] * everywhere)
+    made = subprocess.run(program, cwd=root, stdout=subprocess.DEVNULL)  # warnings come on stderr
     if made.returncode == 0:
         subprocess.run([sys.executable, "book/weave.py", "--check"], cwd=root)
     return made.returncode == 0

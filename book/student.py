@@ -33,7 +33,9 @@ SOLUTION = re.compile(
     r"(?P<body>.*?)^(?P=fence)[ \t]*$\n?", re.M | re.S,
 )  # fmt: skip
 ANSWER = 'answer = ...  # yours\nprint(check("{name}", answer))'
-YOURS = """**Yours to write**: `{name}` in `{file}`. In a terminal, `python -m lstm_student check {module}` says whether it is right. Then restart the kernel, and the next cell takes it from there.
+YOURS = """**Yours to write**: `{name}` in `{file}`. In a terminal, \
+`python -m lstm_student check {module}` says whether it is right. Then restart the kernel, \
+and the next cell takes it from there.
 
 ```python
 {text}

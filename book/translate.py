@@ -23,6 +23,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
+from build import command
 from messages import (
     ROOT,
     SITE,
@@ -46,14 +47,13 @@ Known = dict[str, str]
 
 def extract(root: Path) -> dict[str, list[str]]:
     """Let Sphinx take the messages of every page from its source."""
-    program = Path(sys.executable).with_name("jupyter-book")
-    command = [program, "build", ".", "--builder", "custom", "--custom-builder", "gettext"]
-    command += ["--path-output", GETTEXT, "--quiet"]
-    shutil.rmtree(root / GETTEXT, ignore_errors=True)
-    subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    folder = root / GETTEXT
+    shutil.rmtree(folder, ignore_errors=True)
+    program = command(folder, "--builder", "custom", "--custom-builder", "gettext", "--quiet")
+    subprocess.run(program, cwd=root, check=True, stdout=subprocess.DEVNULL)
     found = {SITE: site_messages(root)}
     for page in pages(root):
-        with (root / GETTEXT / "_build/gettext" / f"{page}.pot").open("rb") as file:
+        with (folder / "_build/gettext" / f"{page}.pot").open("rb") as file:
             found[page] = [message.id for message in read_po(file) if message.id]
     return found
 

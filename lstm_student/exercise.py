@@ -57,7 +57,7 @@ def same(a: Any, b: Any, rtol: float) -> bool:
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(same(x, y, rtol) for x, y in zip(a, b))
     if isinstance(a, str | None) or isinstance(b, str | None):
-        return bool(a == b)
+        return type(a) is type(b) and a == b
     a, b = np.asarray(to_numpy(a)), np.asarray(to_numpy(b))
     if a.shape != b.shape or "O" in (a.dtype.kind, b.dtype.kind):
         return False
@@ -118,9 +118,9 @@ def check(name: str, answer: Any) -> str:
     right, wrong = known(name)
     try:
         measured = exercise.measure(answer)
+        if same(measured, right, exercise.rtol):
+            return "right"
+        hints = [hint for mistake, hint in wrong if same(measured, mistake, exercise.rtol)]
+        return hints[0] if hints else exercise.explain(measured)
     except Exception as error:  # whatever an answer does, its author is to read it here
         return f"cannot be checked: {type(error).__name__}: {error}"
-    if same(measured, right, exercise.rtol):
-        return "right"
-    hints = [hint for mistake, hint in wrong if same(measured, mistake, exercise.rtol)]
-    return hints[0] if hints else exercise.explain(measured)

@@ -77,7 +77,10 @@ def test_the_right_answer_is_right_and_each_known_mistake_gets_its_hint(name: st
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_no_answer_is_answered_in_words(name: str) -> None:
     assert check(name, ...) == "no answer yet"
-    for answer in (None, "a word", object(), np.full(3, np.nan), lambda: None):
+    values = (None, "a word", object(), np.inf, -np.inf, 10**400, [[1], [2, 3]])
+    arrays = (np.full(3, np.nan), np.empty(0), np.empty((0, 3)), np.ones((2, 3)))
+    functions = (lambda: None, lambda *given: np.empty(0), lambda *given: np.nan)
+    for answer in (*values, *arrays, *functions):
         said = check(name, answer)
         assert isinstance(said, str) and said != "right"
 
@@ -122,6 +125,7 @@ def square(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda answer: answer(x),
         right=lambda x: x * x,
         wrong=[(lambda x: 2 * x, "doubled"), (lambda x: x**3, "cubed")],
+        explain=lambda found: f"not {found[1]:.0f}",
     )
     monkeypatch.setattr(exercise, "find", lambda name: one)
     exercise.known.cache_clear()
@@ -134,8 +138,9 @@ def square(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda x: x**2 * (1 + 1e-9), "right"),
         (lambda x: x + x, "doubled"),
         (lambda x: x * x * x, "cubed"),
-        (lambda x: x, exercise.UNKNOWN),
-        (lambda x: x[:1] ** 2, exercise.UNKNOWN),
+        (lambda x: x, "not 3"),
+        (lambda x: x[:1] ** 2, "cannot be checked: IndexError: index 1 is out of bounds"),
+        (lambda x: "two", "cannot be checked: ValueError: Unknown format code"),
         (lambda x: x / [1, 2, 3], "cannot be checked: ValueError: operands could not be broadcast"),
     ],
 )

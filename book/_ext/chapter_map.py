@@ -17,11 +17,10 @@ from typing import NamedTuple
 import yaml
 from course import is_public
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-from translation import words
+from translation import Kept, words
 
 from weave import notebooks, woven_cells
 
@@ -96,17 +95,8 @@ def summary(woven: dict[str, list[str]]) -> tuple[str, dict[str, int]]:
     return f"Adds {{words}} ({{own}} {'piece' if own == 1 else 'pieces'})", numbers
 
 
-class Map(nodes.container, addnodes.translatable):
-    """The map. Its words are messages of the page, which the directive itself has translated."""
-
-    def preserve_original_messages(self) -> None:
-        """Do nothing: they are kept in `messages`."""
-
-    def extract_original_messages(self) -> list[str]:
-        return self["messages"]
-
-    def apply_translated_message(self, original: str, translated: str) -> None:
-        """Do nothing: what an entry says is put together of several messages."""
+class Map(nodes.container, Kept):
+    """The map. Its words are messages of the page."""
 
 
 class ChapterMap(SphinxDirective):

@@ -114,7 +114,8 @@ def link_woven_cells(app: Sphinx, doctree: nodes.document) -> None:
                     "", nodes.literal("", name), refdomain="py", reftype="obj",
                     reftarget=name, refdoc=app.env.docname, refexplicit=True,
                 )  # fmt: skip
-                cell += nodes.paragraph("", words(app, "described in the API: "), link, classes=["woven"])
+                said = words(app, "described in the API: ")
+                cell += nodes.paragraph("", said, link, classes=["woven"])
 
 
 def load_figures(app: Sphinx, page, template, context, doctree) -> None:

@@ -76,7 +76,7 @@ def lighter(png: bytes) -> bytes:
 
 
 def finish(app: Sphinx, failure: Exception | None) -> None:
-    """Mend every page, name its buttons in its language; leave out the icons that none shows; store the figures smaller."""
+    """Mend every page, name its buttons, leave out icons that none shows, store figures smaller."""
     if failure or app.builder.format != "html":
         return
     site, used = Path(app.outdir), set(SCRIPTED_ICONS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from docutils import nodes
+from head import WORDS
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -27,10 +28,10 @@ from lstm_student.modules import MODULES
 from messages import SITE
 from weave import notebooks
 
-PACE = 200  # words a minute
 TITLE = re.compile(r"^[`:]{3,}\{exercise\} ?(.*)\n:label: ex-(\S+)", re.M)
 SOLVED = re.compile(
-    r"^[`:]{3,}\{solution-start\}.*?^[`:]{3,}\{solution-end\}\n[`:]+|\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`",
+    r"^[`:]{3,}\{solution-start\}.*?^[`:]{3,}\{solution-end\}\n[`:]+"
+    r"|\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`",
     re.M | re.S,
 )  # what takes its own time: solutions, formulas, code
 
@@ -43,7 +44,7 @@ def text_of(path: Path) -> str:
 
 def minutes(text: str) -> int:
     """Return how long the words of a text are read, without solutions, formulas and code."""
-    return max(1, round(len(re.findall(r"[^\W\d_]+", SOLVED.sub(" ", text))) / PACE))
+    return max(1, round(len(re.findall(r"[^\W\d_]+", SOLVED.sub(" ", text))) / WORDS))
 
 
 def titles(texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:

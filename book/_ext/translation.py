@@ -48,17 +48,21 @@ class Drawing(nodes.raw, addnodes.translatable):
         self.children = [nodes.Text(text)]
 
 
-class Said(nodes.comment, addnodes.translatable):
-    """Messages of nodes that are others by the time that messages are taken. It is not shown."""
+class Kept(addnodes.translatable):
+    """A node that keeps messages in its attribute of that name, and is not translated itself."""
 
     def preserve_original_messages(self) -> None:
-        """Do nothing: they are kept in `messages`."""
+        """Do nothing: they are kept."""
 
     def extract_original_messages(self) -> list[str]:
         return self["messages"]
 
     def apply_translated_message(self, original: str, translated: str) -> None:
-        """Do nothing: the nodes themselves are translated."""
+        """Do nothing: whoever made the node has put the translations where they belong."""
+
+
+class Said(nodes.comment, Kept):
+    """Messages of nodes that are others by the time that messages are taken. It is not shown."""
 
 
 class Parts(SphinxTransform):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import comb
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -58,19 +59,16 @@ def finding(compare):
     """Return a judge that compares the runs of seed 0 with the others."""
 
     def judge(rows):
-        from experiments.claims import Finding
-
         mine = np.array([float(row["loss"]) for row in rows if row["seed"] == "0"])
         others = np.array([float(row["loss"]) for row in rows if row["seed"] != "0"])
-        return Finding("", (compare(mine, others),))
+        return SimpleNamespace(parts=(compare(mine, others),))
 
     return judge
 
 
 def below(a, b):
-    from experiments.claims import below
-
-    return below(a, b)
+    """Tell whether nearly all pairs of runs have the first of them below the second."""
+    return bool((a[:, None] < b).mean() > 0.95)
 
 
 EXERCISES = {
